@@ -21,7 +21,7 @@ from blfd.store import Store
         (["--config", "letter", "status"], 1, "not valid TOML"),
         (["--config", ".", "status"], 1, "Is a directory"),
         (["--db", ".", "extension", "list"], 1, "choose another"),
-        (["--db", "nowhere/blfd.db", "status"], 3, "blfd run"),
+        (["--db", "nowhere/blfd.db", "status"], 3, "start one with"),
         (["extension", "add", "101", "--password", "x", "--name", "\udcff"], 1, "101: password and"),
         (["extension", "add", "101", "--password", "\udcff"], 1, "extension 101: password and"),
         (["extension", "add", "101", "--password", "x", "--name", "x" * 201], 1, "200 letters at most"),

@@ -15,7 +15,7 @@ PASSWORD = ("--password", "correct horse")
 
 def test_administrators(blfd: Run) -> None:
     blfd("tenant", "add", "acme.example")
-    assert "none; 'blfd admin add' adds one" in blfd("admin", "list").stdout
+    assert "none; 'blfd admin add NAME' adds one" in blfd("admin", "list").stdout
     blfd("admin", "add", "root", *PASSWORD)
     done = blfd("admin", "add", "ann", "--tenant", "Acme.Example", "--role", "viewer", *PASSWORD)
     assert "administrator ann@acme.example added, of acme.example" in done.stdout

@@ -92,7 +92,7 @@ def test_a_renewed_device_has_others_and_has_never_fetched(blfd: Run, store: Sto
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((MAC, "102"), "exists already; 'device set' changes it"),
+        ((MAC, "102"), "exists already; 'blfd device set 805ec0123456' changes it"),
         (("80:5e", "102"), "'80:5e' is no MAC address"),
         (("80:5e:c0:00:00:01", "109"), "a key watches 109, which does not exist"),
         (("80:5e:c0:00:00:01", "201"), "a key watches 201, which does not exist"),

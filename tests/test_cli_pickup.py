@@ -160,7 +160,11 @@ def test_explain(blfd: Run, store: Store, server: Answering) -> None:
         (("group", "add", "sales", "101", "999"), 1, "no extension 999; 'blfd extension list' shows them"),
         (("group", "add", "", "101"), 1, "letters, digits, spaces"),
         (("group", "add", "a/b", "101"), 1, "letters, digits, spaces"),
-        (("group", "add", "doors", "101"), 1, "group doors exists already; 'group set' changes it"),
+        (
+            ("group", "add", "doors", "101"),
+            1,
+            "group doors exists already; 'blfd group set doors' changes it",
+        ),
         (("group", "set", "none", "101"), 1, "no group none"),
         (("group", "set", "doors"), 1, "who is to be in doors?"),
         (("group", "set", "doors", "101", "--add", "102"), 2, "which of the two?"),

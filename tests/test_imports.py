@@ -192,7 +192,10 @@ def _same_again(desk: Desk, tenant: str = "default", spreadsheet: bool = True) -
 def test_an_update_changes_what_the_file_says_and_nothing_else(desk: Desk) -> None:
     put(desk, "extension,password,name,pickup,pickable\n101,old,Ann,groups,off\n102,old,Ben,,\n")
     secrets = {aor.extension: found.ha1 for aor, found in desk.store.directory().extensions.items()}
-    with pytest.raises(Exists, match=r"line 2: extension 101 exists already; 'import --update' changes it"):
+    with pytest.raises(
+        Exists,
+        match=r"line 2: extension 101 exists already; 'blfd extension import FILE --update' changes it",
+    ):
         put(desk, "name;extension\nAnna;101\n")
     with pytest.raises(StoreError, match=r"line 3: extension 103 needs a password"):
         put(desk, "name;extension\nAnna;101\nCid;103\n", update=True)

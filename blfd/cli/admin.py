@@ -11,6 +11,8 @@ from blfd.cli.asking import Password, Yes, agreed, password_of
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json
+from blfd.core.advice import command
+from blfd.core.values import DEFAULT_TENANT
 from blfd.operations import Desk
 from blfd.operations import admins as operations
 from blfd.store.admins import Role
@@ -59,13 +61,14 @@ def list_(
 ) -> None:
     """All administrators, of the system and of tenants; or those of one tenant."""
     given = options(context)
-    rows = operations.all(given.desk, given.tenant_or_system(tenant))
+    whose = given.tenant_or_system(tenant)
+    rows = operations.all(given.desk, whose)
     columns = ("name", "tenant", "role")
     print_list(
         "Administrators",
         columns,
         rows,
-        "none; 'blfd admin add' adds one",
+        f"none; {command(DEFAULT_TENANT, 'admin', 'add', 'NAME', *_of(whose))} adds one",
         Chosen(only, sort, limit),
         as_json,
         lambda row: [row[column] or "all" for column in columns],
@@ -130,12 +133,13 @@ def list_tokens(
 ) -> None:
     """The tokens of a tenant, or of the system."""
     given = options(context)
-    rows = operations.tokens(given.desk, given.tenant_or_system(tenant))
+    whose = given.tenant_or_system(tenant)
+    rows = operations.tokens(given.desk, whose)
     print_list(
         "Tokens",
         ("name", "scopes", "last used"),
         rows,
-        "none; 'blfd token add' makes one",
+        f"none; {command(DEFAULT_TENANT, 'token', 'add', 'NAME', *_of(whose))} makes one",
         Chosen(only, sort, limit),
         as_json,
         lambda row: (row["name"], " ".join(row["scopes"]), _when(row["used_at"])),
@@ -154,3 +158,8 @@ def remove_token(context: typer.Context, name: TokenName, tenant: Tenant = None,
 
 def _when(at: float | None) -> str:
     return "never" if at is None else datetime.fromtimestamp(at).isoformat(" ", "minutes")
+
+
+def _of(tenant: str | None) -> tuple[str, ...]:
+    """The option for what is of a tenant, the default one too, and not of the system."""
+    return () if tenant is None else ("--tenant", tenant)

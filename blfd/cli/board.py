@@ -49,15 +49,14 @@ AROUND = 5  # lines of a screen that are no lamps'
 _KEY = re.compile(r"\x1b\[[0-9;]*[A-Za-z~]|.", re.DOTALL)  # one that is pressed, as terminals send it
 KEYS = "type to filter, PgUp and PgDn turn pages, q ends"
 FILTERED = "Esc shows all, Backspace, PgUp, PgDn, Ctrl-C ends"
-EMPTY = "no extension exists; add one with 'blfd extension add'"
 
 
-def show_once(rows: list[Row], all_of: int) -> None:
-    """Print the chosen rows; `all_of` is how many there are in all."""
+def show_once(rows: list[Row], all_of: int, empty: str) -> None:
+    """Print the chosen rows; `all_of` is how many there are in all; `empty` is told where there is none."""
     if len(rows) > MANY:
-        print_table("Lamps", COLUMNS, (_cells(row, "") for row in rows), EMPTY)
+        print_table("Lamps", COLUMNS, (_cells(row, "") for row in rows), "")
     else:
-        print_or(lamp_table(rows), "none of them is chosen" if all_of else EMPTY)
+        print_or(lamp_table(rows), "none of them is chosen" if all_of else empty)
 
 
 def lamp_table(rows: list[Row], caption: str = "", old: bool = False, cut: bool = False) -> Table:

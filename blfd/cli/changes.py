@@ -11,6 +11,8 @@ from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json
 from blfd.cli.panels import LOOKING
+from blfd.core.advice import command
+from blfd.core.values import DEFAULT_TENANT
 from blfd.operations.sentences import sentence
 from blfd.store.audit import KEPT, Audit
 
@@ -65,7 +67,8 @@ def _print_parts(audit: Audit, tenant: str | None, number: int, chosen: Chosen, 
     every = (0, -1) if chosen.only or chosen.sort or as_json else (0, chosen.limit or -1)
     parts, total = audit.parts(audit.get(tenant, number).id, part=every)
     rows = [part._asdict() for part in parts]
-    empty = "it has changed one thing alone, which 'blfd changes --json' has"
+    which = command(tenant or DEFAULT_TENANT, "changes", "--json")
+    empty = f"it has changed one thing alone, which {which} has"
     print_list(f"Change {number}: {total}", ("of", "before", "after"), rows, empty, chosen, as_json, _cells)
 
 

@@ -10,9 +10,10 @@ from blfd.cli import known
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
-from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
+from blfd.cli.output import Json, as_called, fail, print_json, print_lines, print_notes, print_table
 from blfd.cli.progress import waiting
 from blfd.cli.tables import All, Csv, File, Out, Update, first_of_wrong, import_help, lines_of, print_octets
+from blfd.core.advice import command
 from blfd.devices.values import Wanted
 from blfd.operations import Desk, device_files, overrides
 from blfd.operations import devices as operations
@@ -39,7 +40,9 @@ Modules = Annotated[int | None, typer.Option(min=0, help="How many expansion mod
 Setting = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="NAME=VALUE", help="A setting over ours for this phone, as 'provision set'."
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting over ours for this phone; 'blfd provision settings' lists names.",
     ),
 ]
 
@@ -92,7 +95,8 @@ def list_(
         named = ("mac", "model", "extensions", "url", "fetched", "from", "firmware", "state")
         print_octets(device_files.in_file(rows, named))
         return
-    print_list("Devices", columns, rows, "none; add one with 'blfd device add'", Chosen(), as_json, _shown)
+    empty = f"none; add one with {command(given.tenant, 'device', 'add')}"
+    print_list("Devices", columns, rows, empty, Chosen(), as_json, _shown)
 
 
 def _shown(row: dict[str, Any]) -> tuple[str, ...]:
@@ -201,7 +205,8 @@ def sync(
     if told:
         print(f"{told} registration{'s' * (told > 1)} of {phones} told to fetch their files")
     else:
-        print(f"of {phones} none is registered, so none is told; 'blfd registrations' shows who is")
+        shows = command(given.tenant, "registrations")
+        print(as_called(f"of {phones} none is registered, so none is told; {shows} shows who is"))
 
 
 @devices.command("import", help=import_help("phones", device_files.COLUMNS))

@@ -13,6 +13,7 @@ from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Switch, options
 from blfd.cli.output import Json, print_json, print_notes, print_table
 from blfd.cli.tables import All, File, Out, Update, first_of_wrong, import_help, lines_of, print_octets
+from blfd.core.advice import command
 from blfd.operations import extensions as operations
 from blfd.operations import renumbering
 from blfd.store import NewExtension
@@ -81,7 +82,7 @@ def list_(
         "Extensions",
         (*columns, "forwarded"),
         rows,
-        "none; add one with 'blfd extension add'",
+        f"none; add one with {command(given.tenant, 'extension', 'add')}",
         Chosen(only, sort, limit),
         as_json,
         lambda row: (*(row[column] for column in columns), operations.goes(row)),

@@ -12,6 +12,7 @@ from blfd.cli.asking import Yes, agreed
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json
+from blfd.core.advice import command
 from blfd.operations import groups as operations
 from blfd.operations.lists import listed
 from blfd.operations.loss import some_of
@@ -76,7 +77,7 @@ def set_(
     elif whole:
         operations.change(desk, tenant, group, *_sides(members, pickers, targets))
     else:
-        advice = f"--add and --remove change it, 'blfd group remove {group}' removes it"
+        advice = f"--add and --remove change it, {command(tenant, 'group', 'remove', group)} removes it"
         fail(f"who is to be in {group}? Give extensions; {advice}")
     print(f"group {group} changed")
 
@@ -92,7 +93,7 @@ def list_(
         "Groups",
         ("group", "pickers", "targets"),
         rows,
-        "none; add one with 'blfd group add'",
+        f"none; add one with {command(given.tenant, 'group', 'add')}",
         Chosen(only, sort, limit),
         as_json,
         lambda row: (row["name"], _list(row["pickers"]), _list(row["targets"])),

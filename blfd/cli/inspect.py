@@ -12,13 +12,14 @@ from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_table
 from blfd.cli.panels import LOOKING
+from blfd.core.advice import command
 
 Row = dict[str, Any]
 
 
 def add_inspecting(app: typer.Typer) -> None:
-    for command in (status, registrations, lamps, watchers, calls, publications):
-        app.command(rich_help_panel=LOOKING)(command)
+    for each in (status, registrations, lamps, watchers, calls, publications):
+        app.command(rich_help_panel=LOOKING)(each)
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -114,7 +115,8 @@ def lamps(
     if as_json:
         print_json(rows)
     else:
-        board.show_once(rows, len(found))
+        add = command(given.tenant, "extension", "add")
+        board.show_once(rows, len(found), f"no extension exists; add one with {add}")
 
 
 def _show(

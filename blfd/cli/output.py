@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # not for `run`, which prints none
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 MANY = 300  # rows
+OF_PLACE = ("--db", "--config")  # options before the command
 GAP = 2  # characters between columns
 NARROWEST = 6  # characters of a column that is cut
 WHOLE = ("mac", "extension", "when", "fetched", "since", "ago", "expires", "last used", "watcher", "resource")
@@ -31,7 +33,7 @@ def fail(text: str, code: int = 1) -> NoReturn:
 
 
 def fail_with(lines: Sequence[str], code: int = 1) -> NoReturn:
-    print_lines([f"blfd: {lines[0]}", *lines[1:]], sys.stderr)
+    print_lines(map(as_called, [f"blfd: {lines[0]}", *lines[1:]]), sys.stderr)
     sys.exit(code)
 
 
@@ -47,7 +49,27 @@ def print_json(value: Any) -> None:
 
 def print_notes(notes: Iterable[str]) -> None:
     """Print on standard error what is no error, and worth to know."""
-    print_lines((f"blfd: note: {note}" for note in notes), sys.stderr)
+    print_lines((f"blfd: note: {as_called(note)}" for note in notes), sys.stderr)
+
+
+def as_called(text: str) -> str:
+    """A text whose commands name the database and the settings as this command was told to: without, they
+    would look into others."""
+    given = " ".join(_told(sys.argv[1:]))
+    return text.replace("'blfd ", f"'blfd {given} ") if given else text
+
+
+def _told(words: Sequence[str]) -> Iterator[str]:
+    """The options --db and --config with their values, as they stand before the command."""
+    following = iter(words)
+    for word in following:
+        name, equals, value = word.partition("=")
+        if not name.startswith("-"):
+            return
+        if not equals:
+            value = next(following, "")
+        if name in OF_PLACE and value:
+            yield f"{name} {shlex.quote(value)}"
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
@@ -60,7 +82,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     found = [[cell(value) for value in row] for row in rows]
     console = Console()
     if not found:
-        console.print(cell(empty), soft_wrap=True)
+        console.print(cell(as_called(empty)), soft_wrap=True)
         return
     room = console.width if console.is_terminal else sys.maxsize
     widths = _widths(columns, [[text.plain for text in row] for row in found], room)
@@ -150,4 +172,4 @@ def print_or(table: Table, empty: str) -> None:
     if table.row_count:
         Console().print(table)
     else:
-        Console().print(cell(empty), soft_wrap=True)
+        Console().print(cell(as_called(empty)), soft_wrap=True)

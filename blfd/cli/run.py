@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from blfd.cli.options import options
-from blfd.cli.output import Json, fail, print_json, print_table
+from blfd.cli.output import Json, as_called, fail, print_json, print_table
 from blfd.cli.panels import SERVER
 from blfd.config import Config
 
@@ -125,9 +125,11 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     with waiting("Examining"):
         findings = examine(given.load(), given.tenant)
     if as_json:
-        print_json([finding._asdict() for finding in findings])
+        print_json([{**each._asdict(), "advice": as_called(each.advice)} for each in findings])
     else:
         colours = {"ok": "green", "warning": "yellow", "fault": "red"}
-        rows = [(Text(each.state, colours[each.state]), each.what, each.advice) for each in findings]
+        rows = [
+            (Text(each.state, colours[each.state]), each.what, as_called(each.advice)) for each in findings
+        ]
         print_table("Doctor", ("state", "what", "what to do"), rows, "nothing was examined")
     raise typer.Exit(int(any(finding.state == "fault" for finding in findings)))

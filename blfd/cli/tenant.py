@@ -72,7 +72,7 @@ def list_(
 ) -> None:
     """All tenants; `show` and --json have all that is set."""
     given = options(context)
-    given.of_no_tenant("'tenant list' shows all")
+    given.of_no_tenant("this shows all tenants")
     print_list(
         "Tenants",
         LISTED,

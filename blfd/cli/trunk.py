@@ -11,6 +11,7 @@ from blfd.cli.kinds import SEVERAL, Kind, add_changing, add_removing, live, now,
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Switch, options
 from blfd.cli.output import Json, print_json
+from blfd.core.advice import command
 from blfd.core.trunk import DID_SOURCES, CallerIdIn, Mode, Replacing
 from blfd.operations import routes as route_operations
 from blfd.operations import trunks as operations
@@ -94,7 +95,7 @@ def list_(
         "Trunks",
         columns,
         rows,
-        "none; add one with 'blfd trunk add'",
+        f"none; add one with {command(here.tenant, 'trunk', 'add')}",
         Chosen(only, sort, limit),
         as_json,
     )
@@ -143,7 +144,7 @@ def list_routes(
         "Routes",
         ("pattern", "trunks", "strip", "prefix", "caller_id", "emergency"),
         route_operations.all(here.desk, here.tenant),
-        "none; add one with 'blfd route add'",
+        f"none; add one with {command(here.tenant, 'route', 'add')}",
         Chosen(only, sort, limit),
         as_json,
     )

@@ -13,6 +13,7 @@ from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, print_json, print_table
 from blfd.cli.trunk import OF_TRUNK, Number, Text, Texts
+from blfd.core.advice import command
 from blfd.operations import upstreams as operations
 
 upstreams = typer.Typer(
@@ -64,7 +65,7 @@ def list_(
         "Upstreams",
         ("name", "servers", "extensions", "state", "known"),
         rows,
-        "none; add one with 'blfd upstream add'",
+        f"none; add one with {command(here.tenant, 'upstream', 'add')}",
         Chosen(only, sort, limit),
         as_json,
     )

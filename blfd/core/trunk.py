@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from blfd.core.advice import command
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import (
     Remote,
@@ -317,7 +318,7 @@ def _wrong_route(route: OutRoute, trunks: Container[str]) -> Iterator[str]:
     yield from said_twice(what, "trunks", route.trunks)
     for name in route.trunks:
         if name not in trunks:
-            yield f"{what}: there is no trunk {name!r}; 'blfd trunk list' shows them"
+            yield f"{what}: there is no trunk {name!r}; {command(route.tenant, 'trunk', 'list')} shows them"
     if not 0 <= route.strip <= len(route.pattern.removesuffix(".")):
         yield f"{what}: strip takes off no more than stands in the pattern"
     if route.strip == len(route.pattern) and not route.prefix:

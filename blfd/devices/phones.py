@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 import provisioning
+from blfd.core.advice import command, where_missing
 from blfd.core.values import DEFAULT_TENANT
 from blfd.devices.files import Files
 from blfd.devices.survey import TEAM, Survey, watched_singly
@@ -44,7 +45,8 @@ class Phones(Files):
                 if row.mac in seen:
                     raise Exists(f"{each.where}device {each.mac} exists already: it stands there twice")
                 if there and not (update and there.tenant == tenant):
-                    advice = f"{'import --update' if each.where else 'device set'!r} changes it"
+                    way = ("import", "FILE", "--update") if each.where else ("set", row.mac)
+                    advice = f"{command(there.tenant, 'device', *way)} changes it"
                     raise Exists(f"{each.where}device {each.mac} exists already", advice)
                 outcome = Outcome.CHANGED if there else Outcome.ADDED
                 if there and not each.settings and there == there.told(row):
@@ -97,7 +99,7 @@ class Phones(Files):
         except ProvisioningError as error:
             raise StoreError(str(error)) from None
         if row is None or row.tenant != tenant:
-            raise NotFound(f"no device {mac}", "'blfd device list' shows them, 'device add' adds one")
+            raise NotFound(f"no device {mac}", where_missing(tenant, "device"))
         return row
 
     def all(self, tenant: str) -> list[DeviceRow]:
@@ -148,13 +150,12 @@ class Phones(Files):
         try:
             for extension in row.extensions:
                 if extension not in survey.names:
-                    raise ProvisioningError(
-                        f"extension {extension} does not exist: add it with 'blfd extension add'"
-                    )
+                    add = command(row.tenant, "extension", "add", extension)
+                    raise ProvisioningError(f"extension {extension} does not exist: add it with {add}")
             if row.keys == f"{TEAM}:":
                 raise ProvisioningError("keys 'team:' name no group: write team:sales, or team for everybody")
             device = self.device(row, survey)
-            _check_keys(device, survey.names.keys() | (watched_singly(there) if there else set()))
+            _check_keys(row.tenant, device, survey.names.keys() | (watched_singly(there) if there else set()))
             self._check_made(device, row, wanted.settings, survey)
         except (ProvisioningError, StoreError) as error:
             raise StoreError(f"{wanted.where}device {wanted.mac}: {error}") from None
@@ -179,8 +180,8 @@ def _settings(checked: Iterable[Checked]) -> list[tuple[DeviceRow, str, str]]:
     return [(each.row, name, value) for each in checked for name, value in each.settings]
 
 
-def _check_keys(device: Device, known: Container[str]) -> None:
+def _check_keys(tenant: str, device: Device, known: Container[str]) -> None:
     for key in device.keys:
         if key.kind is KeyKind.BLF and key.value not in known:
-            advice = "add it with 'blfd extension add'"
+            advice = f"add it with {command(tenant, 'extension', 'add', key.value)}"
             raise ProvisioningError(f"a key watches {key.value}, which does not exist: {advice}")

@@ -32,7 +32,7 @@ def phones_settings(path: Path, tenant: str) -> Iterator[Finding]:
         if not store.devices.all(tenant):
             return
         if not store.overrides.has(tenant, "timezone"):
-            advice = "blfd provision set '*' timezone Europe/Berlin"
+            advice = command(tenant, "provision", "set", "*", "timezone", "Europe/Berlin")
             yield Finding(
                 "warning", "phones are not told their time zone: their clocks are their maker's", advice
             )
@@ -50,7 +50,8 @@ def _emergency_numbers(store: Store, tenant: str) -> Iterator[Finding]:
         found = route_of(routes, tenant, number)
         if found is None or not found.emergency:
             what = f"phones dial {number} as an emergency number, and no emergency route has it"
-            advice = f"blfd route add {number} --trunks NAME --emergency on --caller-id NUMBER"
+            options = ("--trunks", "NAME", "--emergency", "on", "--caller-id", "NUMBER")
+            advice = command(tenant, "route", "add", number, *options)
             yield Finding("fault", what, advice)
 
 
@@ -63,7 +64,9 @@ def _keys_of_nobody(store: Store, tenant: str) -> Iterator[Finding]:
         having = {mac for mac, those in found.items() if those}
         do = "which does not exist" if len(missing) == 1 else "which do not exist"
         what = f"keys of {some(having)} watch {some(missing)}, {do}"
-        advice = "'blfd device show MAC' marks them, 'blfd device set MAC --keys' gives a phone others"
+        shows = command(tenant, "device", "show", min(having))
+        change = command(tenant, "device", "set", min(having), "--keys")
+        advice = f"{shows} marks them, {change} gives the phone others"
         yield Finding("warning", what, advice)
 
 
@@ -103,7 +106,8 @@ def _unwatched(directory: Directory, tenant: str) -> Iterator[Finding]:
     }
     if found:
         what = f"{some(found)}: no upstream has their lamps"
-        yield Finding("warning", what, "'blfd upstream set NAME --extensions' names whose lamps it knows")
+        change = command(tenant, "upstream", "set", "NAME", "--extensions")
+        yield Finding("warning", what, f"{change} names whose lamps it knows")
 
 
 def _claimed(directory: Directory, tenant: str) -> Iterator[Finding]:
@@ -113,7 +117,8 @@ def _claimed(directory: Directory, tenant: str) -> Iterator[Finding]:
     for number, one in enumerate(of_tenant):
         if found := next(clashes(one, of_tenant[number + 1 :]), None):
             what = f"upstreams {one.name} and {found[1]} both have {found[0]}: one of them is asked"
-            yield Finding("warning", what, "'blfd upstream set NAME --extensions' says which knows it")
+            change = command(tenant, "upstream", "set", one.name, "--extensions")
+            yield Finding("warning", what, f"{change} says which knows it")
         for text in wrong_sources(f"upstream {one.name}", one.sources):
             advice = command(tenant, "upstream", "set", one.name, "--source")
             yield Finding("fault", text, f"{advice} gives it others")

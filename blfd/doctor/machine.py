@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from blfd.core import hosts
+from blfd.core.advice import command
 from blfd.core.values import TRANSPORTS
 from blfd.doctor.finding import Finding
 from blfd.store import Store, StoreError
@@ -40,7 +41,8 @@ def database(path: Path, tenant: str) -> Finding:
     except StoreError as error:
         return Finding("fault", "the database cannot be used", str(error))
     if not count:
-        return Finding("warning", "no extension exists", "add one with 'blfd extension add'")
+        add = command(tenant, "extension", "add")
+        return Finding("warning", "no extension exists", f"add one with {add}")
     return Finding("ok", f"database {path}: {count} extensions")
 
 

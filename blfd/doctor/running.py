@@ -6,16 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from blfd.control import ControlClient
+from blfd.core.advice import command
 from blfd.core.directory import Directory
 from blfd.doctor.finding import Finding, some
 from blfd.doctor.machine import addresses
-
-PUBLISHING = {
-    401: "trust it (blfd run --trust), or give it an account (blfd extension set NAME --publish on)",
-    403: "'blfd extension set NAME --owner published' takes it, '--publish on' lets an account publish all",
-    489: "only 'Event: dialog' is published here",
-}
-"""What is to be done about a publisher that is refused."""
 
 
 def server(status: dict[str, Any]) -> Iterator[Finding]:
@@ -27,7 +21,8 @@ def server(status: dict[str, Any]) -> Iterator[Finding]:
 def phones(client: ControlClient, tenant: str) -> Iterator[Finding]:
     for row in client.call("unknown", tenant=tenant):
         what = f"{row['watcher']} has a key for {row['wanted']}, which does not exist"
-        yield Finding("warning", what, f"fix the key, or: blfd extension add {row['wanted']}")
+        add = command(tenant, "extension", "add", row["wanted"])
+        yield Finding("warning", what, f"fix the key, or add it: {add}")
     registrations = client.call("registrations", tenant=tenant)
     watching = client.call("watching", tenant=tenant)
     yield from _unsubscribed(registrations, watching)
@@ -53,22 +48,22 @@ def trunks(client: ControlClient, tenant: str, directory: Directory) -> Iterator
     """Lines to the outside that do not serve, and why; emergency calls that go by none that does."""
     rows = client.call("trunks", tenant=tenant)
     yield from _emergencies(directory, tenant, rows)
-    yield from _usable("trunk", "server", rows)
+    yield from _usable(tenant, "trunk", "server", rows)
 
 
 def upstreams(client: ControlClient, tenant: str) -> Iterator[Finding]:
     """PBXs that do not tell of all their lamps, and why; extensions that none of them knows."""
-    yield from _usable("upstream", "PBX", client.call("upstreams", tenant=tenant))
+    yield from _usable(tenant, "upstream", "PBX", client.call("upstreams", tenant=tenant))
 
 
-def _usable(kind: str, what_it_is: str, rows: list[dict[str, Any]]) -> Iterator[Finding]:
+def _usable(tenant: str, kind: str, what_it_is: str, rows: list[dict[str, Any]]) -> Iterator[Finding]:
     """Whether each trunk or upstream is of use, and what to look at where it is not."""
     for row in rows:
         what = f"{kind} {row['name']}: {row['state']}"
         if row["usable"]:
             yield Finding("ok", what)
         else:
-            advice = f"look at 'blfd {kind} show {row['name']}', and ask whose {what_it_is} it is"
+            advice = f"look at {command(tenant, kind, 'show', row['name'])}, and ask whose {what_it_is} it is"
             yield Finding("fault", what, advice)
 
 
@@ -80,7 +75,20 @@ def publishers(client: ControlClient, tenant: str) -> Iterator[Finding]:
     for (source, status), reasons in found.items():
         why = f"{status} {next(iter(reasons.values()))}"
         what = f"{source} publishes {some(set(reasons))} and is refused: {why}"
-        yield Finding("fault", what, PUBLISHING.get(status, "'blfd publications' shows what is taken"))
+        yield Finding("fault", what, _publishing(tenant, min(reasons), status))
+
+
+def _publishing(tenant: str, extension: str, status: int) -> str:
+    """What is to be done about who publishes the lamp of an extension and is refused."""
+    lets = command(tenant, "extension", "set", "NAME", "--publish", "on")
+    if status == 401:
+        return f"trust it (--trust of 'blfd run'), or give it an account, which {lets} lets publish"
+    if status == 403:
+        takes = command(tenant, "extension", "set", extension, "--owner", "published")
+        return f"{takes} takes it; {lets} lets an account publish all"
+    if status == 489:
+        return "only 'Event: dialog' is published here"
+    return f"{command(tenant, 'publications')} shows what is taken"
 
 
 def _emergencies(directory: Directory, tenant: str, rows: list[dict[str, Any]]) -> Iterator[Finding]:

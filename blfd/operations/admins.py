@@ -11,6 +11,7 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from blfd.core.advice import command
 from blfd.core.values import DEFAULT_TENANT
 from blfd.operations.desk import SYSTEM, Desk, Row, etag
 from blfd.operations.loss import Loss
@@ -207,7 +208,8 @@ def add_token(desk: Desk, tenant: str | None, name: str, scopes: Iterable[str]) 
 def token_loss(desk: Desk, tenant: str | None, name: str) -> Loss:
     """What goes with a token that is removed. Raises NotFound."""
     if _token(desk, tenant, name) is None:
-        raise NotFound(f"no token {name}", "'blfd token list' shows them")
+        of = () if tenant is None else ("--tenant", tenant)
+        raise NotFound(f"no token {name}", f"{command(DEFAULT_TENANT, 'token', 'list', *of)} shows them")
     return Loss(f"token {name}", "It opens nothing from now on: programs that show it are refused.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from blfd.core.advice import command
 from blfd.core.directory import Group
 from blfd.devices.survey import TEAM
 from blfd.operations.desk import Desk, Row, etag
@@ -88,7 +89,7 @@ def alter(
         raise StoreError(f"group {name}: {some_of(sorted(both))}: to be added, or removed?")
     if strict and (strange := gone - {*found["pickers"], *found["targets"]}):
         text = f"group {name}: {some_of(sorted(strange))} {'is' if len(strange) == 1 else 'are'} not in it"
-        raise StoreError(text, f"'blfd group show {name}' shows who is")
+        raise StoreError(text, f"{command(tenant, 'group', 'show', name)} shows who is")
     pickers, targets = ((set(found[side]) | come) - gone for side in ("pickers", "targets"))
     return change(desk, tenant, name, pickers, targets, expected=etag(found))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from blfd.core.advice import command
 from blfd.core.trunk import OutRoute
 from blfd.core.trunks import numbers
 from blfd.core.trunks.faults import shadowed
@@ -70,7 +71,8 @@ def _check_free(desk: Desk, route: OutRoute, force: bool) -> None:
     an emergency."""
     if code := shadowed(route.pattern, desk.store.tenants.get(route.tenant)):
         text = f"route {route.pattern}: {code} is a code here, which gets all that begins so"
-        raise StoreError(text, "give it another pattern, or the code another one by 'blfd tenant set'")
+        change = command(route.tenant, "tenant", "set")
+        raise StoreError(text, f"give it another pattern, or the code another one by {change}")
     if force:
         return
     if not route.emergency:

@@ -8,6 +8,8 @@ import time
 from enum import Enum
 from typing import NamedTuple
 
+from blfd.core.advice import command
+from blfd.core.values import DEFAULT_TENANT
 from blfd.store.opening import Connections, Exists, NotFound
 
 USED_EVERY = 60.0  # seconds: how exactly the last use is kept
@@ -86,9 +88,8 @@ class Admins:
     def add(self, admin: Admin) -> None:
         """Add an administrator. Raises Exists."""
         if self.find(admin.name):
-            raise Exists(
-                f"administrator {admin.name} exists already", "'admin password' changes the password"
-            )
+            change = command(DEFAULT_TENANT, "admin", "password", admin.name)
+            raise Exists(f"administrator {admin.name} exists already", f"{change} changes the password")
         row = {**admin._asdict(), "role": admin.role.value}
         with self._connections.writing() as db:
             db.table("admins").insert(row)

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from blfd.core.advice import command
+from blfd.core.values import DEFAULT_TENANT
 from blfd.store.opening import AMONG, Connections, NotFound, containing, part_of
 
 KEPT = 100_000  # changes; older ones are forgotten
@@ -138,7 +140,7 @@ class Audit:
         where, values = self._of(tenant)
         for change in self._changes([*where, "id = ?"], [*values, max(0, min(number, LARGEST))], "id", 1):
             return change
-        raise NotFound(f"no change {number}", "'blfd changes' shows them")
+        raise NotFound(f"no change {number}", f"{command(tenant or DEFAULT_TENANT, 'changes')} shows them")
 
     def parts(
         self, number: int, words: Sequence[str] = (), part: tuple[int, int] = (0, -1)

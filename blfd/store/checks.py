@@ -11,6 +11,7 @@ from enum import Enum
 from itertools import combinations
 from typing import NamedTuple
 
+from blfd.core.advice import where_missing
 from blfd.core.directory import Forwarding, Owner, Reach, StarCodes
 from blfd.core.trunk import OutRoute
 from blfd.core.trunks.outgoing import route_of
@@ -119,7 +120,7 @@ def check_forwarding(
         route = route_of(routes, aor.tenant, target)
         if route is None:
             text = f"calls of {aor} cannot be forwarded to {target!r}, which is no extension here"
-            raise StoreError(text, "'blfd extension list' shows them, 'extension add' adds one")
+            raise StoreError(text, where_missing(aor.tenant, "extension"))
         if route.emergency:
             raise StoreError(f"calls of {aor} cannot be forwarded to {target!r}, which is for emergencies")
     if not 1 <= forwarding.after <= LONGEST_RING:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from blfd.core.advice import command
 from blfd.store import rows
 from blfd.store.opening import Connections, Exists
 from blfd.store.secrets import of_phone
@@ -111,9 +112,10 @@ class Devices:
         with self._connections.writing() as db:
             macs = json.dumps([device.mac for device in devices])
             for row in db.query(
-                "SELECT mac FROM devices WHERE mac IN (SELECT value FROM json_each(?))", [macs]
+                "SELECT mac, tenant FROM devices WHERE mac IN (SELECT value FROM json_each(?))", [macs]
             ):
-                raise Exists(f"device {row['mac']} exists already", "'device set' changes it")
+                advice = f"{command(row['tenant'], 'device', 'set', row['mac'])} changes it"
+                raise Exists(f"device {row['mac']} exists already", advice)
             db.table("devices").insert_all({**_columns(device), **of_phone()} for device in devices)
             self._put_extensions(devices)
             self._put_settings(settings)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict, Unpack
 
+from blfd.core.advice import command, where_missing
 from blfd.core.directory import Extension, Forwarding
 from blfd.core.trunk import OutRoute
 from blfd.core.values import Aor
@@ -156,7 +157,7 @@ class Extensions:
                 if each.extension in seen:
                     text = f"extension {each.extension} exists already: it stands there twice"
                     raise Exists(f"{_before(each)}{text}")
-                _check_number(each, there is not None, update, peers)
+                _check_number(tenant, each, there is not None, update, peers)
                 checks.check_extension(each, is_known=there is not None)
                 with checks.said_of(_before(each)):
                     checks.check_forwarding(
@@ -319,14 +320,17 @@ def _before(each: NewExtension) -> str:
     return f"{each.where}: " if each.where else ""
 
 
-def _check_number(each: NewExtension, is_known: bool, update: bool, peers: Mapping[str, str]) -> None:
+def _check_number(
+    tenant: str, each: NewExtension, is_known: bool, update: bool, peers: Mapping[str, str]
+) -> None:
     """Check that the number is free, or may be changed; `peers` are trunks by the name that they register as.
 
     Raises StoreError.
     """
     where = _before(each)
     if is_known and not update:
-        advice = f"{'import --update' if where else 'extension set'!r} changes it"
+        wanted = ("import", "FILE", "--update") if where else ("set", each.extension)
+        advice = f"{command(tenant, 'extension', *wanted)} changes it"
         raise Exists(f"{where}extension {each.extension} exists already", advice)
     if not is_known and each.extension in peers:
         text = f"{where}trunk {peers[each.extension]} registers as {each.extension}"
@@ -353,4 +357,4 @@ def _read(new: Iterable[NewExtension]) -> tuple[list[NewExtension], StoreError |
 
 
 def no_extension(aor: Aor) -> NotFound:
-    return NotFound(f"no extension {aor}", "'blfd extension list' shows them, 'extension add' adds one")
+    return NotFound(f"no extension {aor}", where_missing(aor.tenant, "extension"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 
+from blfd.core.advice import command, where_missing
 from blfd.core.directory import Group
 from blfd.core.values import Aor
 from blfd.store import checks, rows
@@ -47,13 +48,15 @@ class Groups:
         with self._connections.reading() as db:
             found = rows.groups(db["groups"].rows_where(*named), db["group_members"].rows_where(*named))
         if not found:
-            raise NotFound(f"no group {name}", "'blfd group list' shows them, 'group add' adds one")
+            raise NotFound(f"no group {name}", where_missing(tenant, "group"))
         return found[0]
 
     def add(self, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> None:
         checks.check_group(name)
         if name in self.names(tenant):
-            raise Exists(f"group {name} exists already", "'group set' changes it")
+            raise Exists(
+                f"group {name} exists already", f"{command(tenant, 'group', 'set', name)} changes it"
+            )
         self._write(Group(tenant, name, frozenset(pickers), frozenset(targets)))
 
     def set(self, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, TypedDict, Unpack
 
+from blfd.core.advice import where_missing
 from blfd.core.directory import DndLamp, Owner, Reach, Tenant, Whose
 from blfd.core.values import DEFAULT_TENANT
 from blfd.store import checks, rows
@@ -47,7 +48,7 @@ class Tenants:
         with self._connections.reported():
             found = [*rows.all_of(self._connections.connection, "tenants", "domain = ?", [domain])]
         if not found:
-            raise NotFound(f"no tenant {domain}", "'blfd tenant list' shows them, 'tenant add' adds one")
+            raise NotFound(f"no tenant {domain}", where_missing(DEFAULT_TENANT, "tenant"))
         return rows.tenant(found[0])
 
     def domains(self) -> list[str]:

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from blfd.core import trunk as values
+from blfd.core.advice import command, where_missing
 from blfd.core.trunk import OutRoute, Trunk
 from blfd.core.trunks.faults import clashes
 from blfd.core.trunks.remote import Remote
@@ -50,14 +51,14 @@ class Trunks:
         """The trunk of a name. Raises NotFound."""
         found = next((one for one in self.trunks(tenant) if one.name == name), None)
         if found is None:
-            raise NotFound(f"no trunk {name}", "'blfd trunk list' shows them, 'trunk add' adds one")
+            raise NotFound(f"no trunk {name}", where_missing(tenant, "trunk"))
         return found
 
     def route(self, tenant: str, pattern: str) -> OutRoute:
         """The route of a pattern. Raises NotFound."""
         found = next((one for one in self.routes(tenant) if one.pattern == pattern), None)
         if found is None:
-            raise NotFound(f"no route {pattern}", "'blfd route list' shows them, 'route add' adds one")
+            raise NotFound(f"no route {pattern}", where_missing(tenant, "route"))
         return found
 
     def _rows(self, table: str, tenant: str) -> Iterator[dict[str, Any]]:
@@ -70,7 +71,8 @@ class Trunks:
         """Add or change a trunk. Raises StoreError for what cannot be."""
         known = {one.name: one for one in self.trunks(trunk.tenant)}
         if is_new and trunk.name in known:
-            raise Exists(f"trunk {trunk.name} exists already", "'trunk set' changes it")
+            change = command(trunk.tenant, "trunk", "set", trunk.name)
+            raise Exists(f"trunk {trunk.name} exists already", f"{change} changes it")
         with words():
             values.check(trunk, self._extensions(trunk.tenant), known.get(trunk.name))
         self._check_others(trunk, known.get(trunk.name))
@@ -98,7 +100,8 @@ class Trunks:
         """Add or change a route. Raises StoreError for what cannot be."""
         known = {one.pattern: one for one in self.routes(route.tenant)}
         if is_new and route.pattern in known:
-            raise Exists(f"route {route.pattern} exists already", "'route set' changes it")
+            change = command(route.tenant, "route", "set", route.pattern)
+            raise Exists(f"route {route.pattern} exists already", f"{change} changes it")
         with words():
             trunks = {one.name for one in self.trunks(route.tenant)}
             values.check_route(route, trunks, known.get(route.pattern))
@@ -113,7 +116,9 @@ class Trunks:
         by_it = [route.pattern for route in self.routes(tenant) if name in route.trunks]
         if by_it:
             text = f"trunk {name}: route {', '.join(by_it)} goes by it"
-            raise StoreError(text, "'blfd route set' gives it another trunk, 'route remove' ends it")
+            change = command(tenant, "route", "set", by_it[0], "--trunks")
+            ends = command(tenant, "route", "remove", by_it[0])
+            raise StoreError(text, f"{change} gives it another trunk, {ends} ends it")
         with self._connections.writing() as db:
             db.table("trunks").delete((tenant, name))
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from blfd.core.advice import command, where_missing
 from blfd.core.upstreams import upstream as values
 from blfd.core.upstreams.upstream import Upstream
 from blfd.store import rows
@@ -40,14 +41,15 @@ class Upstreams:
         """The upstream of a name. Raises NotFound."""
         found = next((one for one in self.all(tenant) if one.name == name), None)
         if found is None:
-            raise NotFound(f"no upstream {name}", "'blfd upstream list' shows them, 'upstream add' adds one")
+            raise NotFound(f"no upstream {name}", where_missing(tenant, "upstream"))
         return found
 
     def put(self, upstream: Upstream, extensions: set[str], *, is_new: bool) -> None:
         """Add or change an upstream of a tenant with `extensions`. Raises StoreError for what cannot be."""
         known = {one.name: one for one in self.all(upstream.tenant)}
         if is_new and upstream.name in known:
-            raise Exists(f"upstream {upstream.name} exists already", "'upstream set' changes it")
+            change = command(upstream.tenant, "upstream", "set", upstream.name)
+            raise Exists(f"upstream {upstream.name} exists already", f"{change} changes it")
         with words():
             before = known.get(upstream.name)
             values.check(upstream, extensions, before)

@@ -206,7 +206,10 @@ def test_no_more_calls_than_a_trunk_takes_but_for_help() -> None:
     story.caller = accept.leg
     story.give(LegAccepted(accept.leg, "ours"))
     assert story.told() == [(486, "All lines are busy")]
-    assert "no trunk takes it: carrier has 1 calls, as many as it may (--max-calls)" in story.said()
+    assert (
+        "no trunk takes it: carrier has 1 calls, as many as it may: 'blfd trunk set carrier --max-calls'"
+        in story.said()
+    )
     assert story.call_out("112", "103")
     assert story.call_out("112", "103")
 

@@ -197,7 +197,7 @@ def test_an_unknown_option(typed: Typed) -> None:
 def test_no_server_runs(typed: Typed, command: str) -> None:
     result = typed(command)
     assert result.returncode == 3
-    refused(result, "no server runs", "blfd run")
+    refused(result, "no server runs", "start one with")
 
 
 # Starts and ends

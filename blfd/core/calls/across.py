@@ -269,6 +269,6 @@ def carried_elsewhere(aor: Aor, dialog: WatchedDialog) -> Refusal:
     detail = (
         f"{dialog.publisher} tells of the call of {aor}, which does not pass through here, and no trunk says "
         f"how it is picked up there: {command(aor.tenant, 'trunk', 'set', 'NAME', '--pickup-code')}, or "
-        "--replaces"
+        f"{command(aor.tenant, 'trunk', 'set', 'NAME', '--replaces')}"
     )
     return Refusal(488, f"The call of {aor.extension} is carried by another server", log=detail)

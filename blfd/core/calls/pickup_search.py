@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from blfd.core.advice import command
 from blfd.core.calls.across import Across, carried_elsewhere
 from blfd.core.calls.attempts import Way
 from blfd.core.calls.call import Call
@@ -19,8 +20,6 @@ from blfd.core.routing import ToPickup
 from blfd.core.values import Aor, DialogId, Replaces
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction
-
-_ASK = "an administrator allows it: blfd extension set --pickup, --pickable; blfd group set"
 
 Found = tuple[Aor, WatchedDialog, Call | None]
 """Whose call it is, the dialog to replace, and its call; None where another server carries it."""
@@ -67,10 +66,12 @@ class Search:
 
     def _in_groups(self, picker: Aor, request: Request, now: float) -> Found:
         if self._permissions.reach(picker) is Reach.OFF:
-            raise Refusal(403, f"{picker.extension} may not pick up calls", log=_ASK)
+            raise _picks_up_none(picker)
         targets = self._permissions.in_groups(picker)
         if not targets:
-            raise Refusal(403, f"{picker.extension} is in no pickup group with others", log=_ASK)
+            joins = command(picker.tenant, "group", "set", "NAME", "--add", picker.extension)
+            reason = f"{picker.extension} is in no pickup group with others"
+            raise Refusal(403, reason, log=f"{joins} puts it into one")
         return self.longest(targets, picker, request) or self._nothing(
             targets, "your groups", picker, request, now
         )
@@ -228,10 +229,21 @@ class Search:
 
     def _forbidden(self, picker: Aor, target: Aor) -> Refusal:
         if not self._permissions.pickable(target):
-            return Refusal(403, f"Calls of {target.extension} may not be picked up", log=_ASK)
+            lets = command(target.tenant, "extension", "set", target.extension, "--pickable", "on")
+            reason = f"Calls of {target.extension} may not be picked up"
+            return Refusal(403, reason, log=f"{lets} lets others")
         if self._permissions.reach(picker) is Reach.OFF:
-            return Refusal(403, f"{picker.extension} may not pick up calls", log=_ASK)
-        return Refusal(403, f"{target.extension} is in none of your pickup groups", log=_ASK)
+            return _picks_up_none(picker)
+        both = f"{picker.extension},{target.extension}"
+        joins = command(picker.tenant, "group", "set", "NAME", "--add", both)
+        lets = command(picker.tenant, "extension", "set", picker.extension, "--pickup", "on")
+        reason = f"{target.extension} is in none of your pickup groups"
+        return Refusal(403, reason, log=f"{joins} puts both into one; {lets} lets it pick up all calls")
+
+
+def _picks_up_none(picker: Aor) -> Refusal:
+    lets = command(picker.tenant, "extension", "set", picker.extension, "--pickup", "on")
+    return Refusal(403, f"{picker.extension} may not pick up calls", log=f"{lets} lets it")
 
 
 def _own(targets: list[Aor]) -> str:

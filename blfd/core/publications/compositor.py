@@ -253,7 +253,7 @@ class Compositor:
         if aor is None:
             raise Refusal(404, visible(f"{user or target.user or 'This'} does not exist"))
         if not publisher.may_publish(aor):
-            text = f"{publisher.name} publishes the state of {aor} and may not: give it --publish on"
+            text = f"{publisher.name} publishes the state of {aor} and may not{_lets(publisher, aor)}"
             raise Refusal(403, f"You may not publish the state of {aor.extension}", (), text)
         if not self._is_published(aor):
             text = (
@@ -329,3 +329,11 @@ class Compositor:
 def _accepted(publish: PublishReceived, etag: str, expires: int) -> Reply:
     headers = (("SIP-ETag", etag), ("Expires", str(expires)))
     return Reply(publish.request.transaction, 200, "OK", headers)
+
+
+def _lets(publisher: Publisher, aor: Aor) -> str:
+    """What lets an account publish the state of others, which are those of its own tenant alone."""
+    own = publisher.extension
+    if own is None or own.aor.tenant != aor.tenant:
+        return ""
+    return f": {command(aor.tenant, 'extension', 'set', own.aor.extension, '--publish', 'on')} lets it"

@@ -94,21 +94,24 @@ def faults(directory: Directory, tenant: str) -> Iterator[Fault]:
     for route, second in combinations(routes, 2):
         if numbers.clash(route.pattern, second.pattern):
             what = f"route {route.pattern} and route {second.pattern}: neither says more of numbers of both"
-            yield Fault(False, what, "a pattern for these numbers alone, or 'blfd route remove'")
+            ends = command(tenant, "route", "remove", route.pattern)
+            yield Fault(False, what, f"a pattern for these numbers alone, or {ends}")
     for route in routes:
         if double := next((name for name in route.trunks if route.trunks.count(name) > 1), ""):
             advice = f"{command(tenant, 'route', 'set', route.pattern, '--trunks')} names each once"
             yield Fault(False, f"route {route.pattern}: trunks has {double} twice", advice)
         if code := shadowed(route.pattern, directory.tenants[tenant]):
             what = f"route {route.pattern}: nothing reaches it, as {code} is a code here"
-            yield Fault(route.emergency, what, "another pattern, or 'blfd tenant set' with another code")
+            change = command(tenant, "tenant", "set")
+            yield Fault(route.emergency, what, f"another pattern, or {change} with another code")
         if Aor(tenant, route.pattern) in directory.extensions:
             what = f"route {route.pattern}: nothing reaches it, as extension {route.pattern} gets the calls"
             yield Fault(route.emergency, what, "another pattern, or another number of the extension")
         if not serving & set(route.trunks):
             what = f"route {route.pattern} has no trunk that is in use"
             change = command(tenant, "route", "set", route.pattern, "--trunks")
-            advice = f"{change} gives it one, 'trunk set --enabled on' uses one"
+            uses = command(tenant, "trunk", "set", (*route.trunks, "NAME")[0], "--enabled", "on")
+            advice = f"{change} gives it another, {uses} uses it"
             yield Fault(route.emergency, f"emergency {what}" if route.emergency else what, advice)
     if routes and not any(route.emergency for route in routes):
         wanted = ("route", "add", "112", "--trunks", "NAME", "--emergency", "on", "--caller-id", "NUMBER")

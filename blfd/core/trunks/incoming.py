@@ -83,7 +83,8 @@ def called(
         name, tenant = ("NAME", DEFAULT_TENANT) if len(trunks) > 1 else (trunks[0].name, trunks[0].tenant)
         dialled = f"{numbers.plain(said) or 'NUMBER'}=EXTENSION"
         advice = (
-            f"{command(tenant, 'trunk', 'set', name, '--did', dialled)} beside all that it has, or --default"
+            f"{command(tenant, 'trunk', 'set', name, '--did', dialled)} beside all that it has, or "
+            f"{command(tenant, 'trunk', 'set', name, '--default', 'EXTENSION')}"
         )
         text = f"which leads to no extension; {advice}"
     raise Refusal(404, "Not Found", log=f"a call by {names} for {said}, {text}", warns=True)

@@ -201,9 +201,11 @@ class Trunks:
         whys, full = [], False
         for trunk in self._by(outside):
             if not trunk.enabled:
-                whys.append(f"{trunk.name} is not in use (--enabled)")
+                change = command(trunk.tenant, "trunk", "set", trunk.name, "--enabled", "on")
+                whys.append(f"{trunk.name} is not in use: {change} uses it")
             elif not self.has_room(trunk, outside):
-                whys.append(f"{trunk.name} has {trunk.max_calls} calls, as many as it may (--max-calls)")
+                change = command(trunk.tenant, "trunk", "set", trunk.name, "--max-calls")
+                whys.append(f"{trunk.name} has {trunk.max_calls} calls, as many as it may: {change}")
                 full = True
             else:
                 missing = "has not registered here" if trunk.is_peer else "has no server that can be reached"
