@@ -147,3 +147,25 @@ def test_closing_on_a_broken_disk_does_not_wait_for_it(caplog: pytest.LogCapture
     writer.close()
     lost = "registrations of 1 extensions, 0 subscriptions (phones renew both), 0 publications, 0 pickups and"
     assert f"{lost} what 0 calls need to outlive the process are lost" in caplog.text
+
+
+@pytest.mark.parametrize("step", [3600.0, -86_400.0])
+def test_what_is_stored_follows_the_systems_clock(store: Store, step: float) -> None:
+    """What was stored before the clock was set, and what comes after it, is in the system's time."""
+    writer = StoreWriter(store.records)
+    before = binding("before")
+    writer.save(SaveBindings(ALICE, (before,)))
+    writer.save(SavePickup(ATTEMPT))
+    writer.save(SaveCalls({1: call(1)}))
+    until = time.monotonic() + 30
+    while writer.unsaved:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    writer.clock_set(step)
+    writer.save(SaveCalls({2: call(2)}))
+    writer.close()
+    assert [one.expires_at for one in store.records.bindings()] == [before.expires_at + step]
+    found, given = store.records.calls(0), [call(1), call(2)]
+    assert [one.started_at for one in found] == [one.started_at + step for one in given]
+    assert [one.callee.since for one in found] == [one.callee.since + step for one in given]
+    assert [attempt.at for _, attempt in store.records.attempts("default")] == [ATTEMPT.at], "it has happened"

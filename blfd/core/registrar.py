@@ -46,6 +46,9 @@ class Registrar:
         """Take what the store remembers; the connections of then are gone."""
         for binding in bindings:
             if binding.expires_at > now:
+                last = now + self._settings.register_max_expires
+                if binding.expires_at > last:  # the system's clock was set back since
+                    binding = replace(binding, expires_at=last)
                 known = self._by_aor.get(binding.aor, {})
                 if binding.flow.is_connected:
                     binding = self._without_connection(binding)

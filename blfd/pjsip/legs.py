@@ -192,6 +192,13 @@ class Legs:
         """Note that something was said in the dialog of a leg."""
         self._touched[leg] = None
 
+    def clock_set(self, step: float) -> None:
+        """Have sessions follow the system's clock, which was set: PJSIP has its time of when they began."""
+        for leg in self._by_number.values():
+            timer = leg.session.inv.timer
+            if timer:
+                timer.last_refresh.sec += round(step)
+
     def _describe_touched(self) -> None:
         """Tell the core what has to outlive the process, of legs that are up and of which it has changed."""
         touched, self._touched = self._touched, {}

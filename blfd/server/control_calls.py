@@ -39,6 +39,7 @@ class ControlCalls:
     """The calls of the control socket. `ask` is called on any thread, and reads the core on the SIP thread.
 
     `listening`, `place` and `urls` say where the server is reached; whoever makes it sets the latter two.
+    `now` is the time that the core goes by.
     """
 
     def __init__(
@@ -53,9 +54,10 @@ class ControlCalls:
         listening: list[ListenAddress],
         place: Place,
         writer: StoreWriter,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._core, self._stack, self._store, self._work, self._emit = core, stack, store, work, emit
-        self._writer = writer
+        self._writer, self._now = writer, now
         self._calls = calls
         self._settings, self._listening = settings, listening
         self.place, self.urls = place, dict[str, str]()
@@ -65,17 +67,15 @@ class ControlCalls:
         self._identity = secrets.token_hex(8)  # numbers of changes are of one process
         self._queries: dict[str, Callable[[str], Any]] = {
             "status": lambda tenant: self._status(),
-            "registrations": lambda tenant: report.registrations(core, tenant, time.time()),
-            "lamps": lambda tenant: report.lamps(core, time.time(), report.extensions_of(core, tenant)),
-            "watchers": lambda tenant: report.watchers(core, tenant, time.time()),
-            "calls": lambda tenant: report.calls(core, tenant, time.time()),
-            "publications": lambda tenant: of_publications.publications(core, tenant, time.time()),
-            "refused publishers": lambda tenant: of_publications.refused_publishers(
-                core, tenant, time.time()
-            ),
-            "trunks": lambda tenant: of_trunks.trunks(core, tenant, time.time()),
-            "upstreams": lambda tenant: of_upstreams.upstreams(core, tenant, time.time()),
-            "upstream lamps": lambda tenant: of_upstreams.upstream_lamps(core, tenant, time.time()),
+            "registrations": lambda tenant: report.registrations(core, tenant, now()),
+            "lamps": lambda tenant: report.lamps(core, now(), report.extensions_of(core, tenant)),
+            "watchers": lambda tenant: report.watchers(core, tenant, now()),
+            "calls": lambda tenant: report.calls(core, tenant, now()),
+            "publications": lambda tenant: of_publications.publications(core, tenant, now()),
+            "refused publishers": lambda tenant: of_publications.refused_publishers(core, tenant, now()),
+            "trunks": lambda tenant: of_trunks.trunks(core, tenant, now()),
+            "upstreams": lambda tenant: of_upstreams.upstreams(core, tenant, now()),
+            "upstream lamps": lambda tenant: of_upstreams.upstream_lamps(core, tenant, now()),
             "unknown": lambda tenant: report.unknown(core, tenant),
             "metrics": lambda tenant: self._metrics(),
             "limits": lambda tenant: self._limits(),
@@ -101,11 +101,11 @@ class ControlCalls:
                 wanted = (SyncWanted(aor, str(arguments["event"])) for aor in aors)
                 return sum(do(lambda: map(self._synchronize, wanted)))
             case "lamps" if "calls" in arguments:
-                return do(lambda: report.lamps(self._core, time.time(), self._core.dialogs.busy(tenant)))
+                return do(lambda: report.lamps(self._core, self._now(), self._core.dialogs.busy(tenant)))
             case "lamps" | "registrations" if "extensions" in arguments:
                 aors = [Aor(tenant, str(extension)) for extension in arguments["extensions"]]
                 of = report.lamps if name == "lamps" else report.registrations_of
-                return do(lambda: of(self._core, time.time(), aors))
+                return do(lambda: of(self._core, self._now(), aors))
             case "watching":
                 some = arguments.get("extensions")
                 return do(lambda: self._watching(tenant, some), PHONES)
@@ -153,17 +153,17 @@ class ControlCalls:
     def _explain(self, aor: Aor) -> dict[str, Any]:
         if aor not in self._core.directory.extensions:
             raise ValueError(f"the running server knows no extension {aor}: restart it")
-        return report.explain(self._core, aor, time.time())
+        return report.explain(self._core, aor, self._now())
 
     def _changes(self, since: int | None, from_now: bool) -> dict[str, Any]:
         """What has changed since; `from_now`: nothing but what to ask with the next time."""
         since = self._core.changes.number if from_now else since
-        return {"server": self._identity, **report.changes(self._core, since, time.time())}
+        return {"server": self._identity, **report.changes(self._core, since, self._now())}
 
     def _synchronize(self, wanted: SyncWanted) -> int:
         """Have an extension's phones fetch their files: how many are told."""
         self._emit(wanted)
-        return len(self._core.registrar.reachable(wanted.aor, time.time()))
+        return len(self._core.registrar.reachable(wanted.aor, self._now()))
 
     def _status(self) -> dict[str, Any]:
         stack = self._stack
@@ -175,7 +175,7 @@ class ControlCalls:
             "restarts": restarts(),
             "listen": [str(address) for address in self._listening],
             "serves": [f"{name}: {url}" for name, url in self.urls.items()],
-            **report.totals(self._core, time.time()),
+            **report.totals(self._core, self._now()),
             "legs": len(self._calls.legs),
             "waiting": stack.admission.waiting,
             "strangers_ignored": self._core.strangers.ignored,
@@ -184,7 +184,7 @@ class ControlCalls:
             "dropped": stack.network.drops(),
             "silent": self._core.notifier.silent,
             "overdue": self._core.watchdog.overdue,
-            "stuck": report.stuck(self._core, time.time()),
+            "stuck": report.stuck(self._core, self._now()),
             "notifies": {
                 "sent": notifies.sent,
                 "responded": notifies.responded,

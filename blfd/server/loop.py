@@ -51,6 +51,7 @@ from blfd.core.values import DEFAULT_TENANT
 from blfd.devices.values import place
 from blfd.pjsip.calls import Calls
 from blfd.pjsip.errors import PjsipError
+from blfd.server.clock import Clock
 from blfd.server.control_calls import ControlCalls
 from blfd.server.listening import ServerError, certificates_of, listen, own_hosts
 from blfd.server.own_rules import OwnRules
@@ -87,6 +88,7 @@ class Server:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._store = Store(config.database)
+        self._clock = Clock()
         self._saved: deque[tuple[int, ...]] = deque()
         self._writer = StoreWriter(self._store.records, self._tell_saved)
         self._settling = Settling(self._begin, self._perform)
@@ -121,6 +123,7 @@ class Server:
             self._listening,
             place(self._listening, config.address, "", authority(config.tls)),
             self._writer,
+            self._clock.now,
         )
 
     def _made_network(self) -> Network:
@@ -183,7 +186,7 @@ class Server:
 
     def _begin(self) -> float:
         self._stack.client.notifies.changed_at = time.monotonic()
-        return time.time()
+        return self._clock.now()
 
     def _perform(self, effect: Effect) -> None:
         match effect:  # the most frequent ones first
@@ -210,7 +213,7 @@ class Server:
 
     def _fire_timers(self) -> float:
         """Fire the core's timers: the seconds until the next."""
-        now = time.time()
+        now = self._clock.now()
         at = self._core.next_timer()
         if at is not None and at <= now:
             self._settling.settle(self._core.handle_timer(self._begin()))
@@ -319,9 +322,19 @@ class Server:
         self._answer_saved()
         self._work.run()
         self._systemd.turned()
+        if step := self._clock.set_by():
+            self._clock_was_set(step)
         if self._certificates and time.monotonic() >= self._renewed_at + RENEWAL:
             self._renewed_at = time.monotonic()
             self._lookups.later(self._certificates.renew)
+
+    def _clock_was_set(self, step: float) -> None:
+        """Have what is stored follow the system's clock; what goes on here does not."""
+        way = "forward" if step > 0 else "back"
+        text = "the system's clock was set %s by %.0f s: nothing expires sooner or later by that"
+        log.warning(text, way, abs(step))
+        self._writer.clock_set(self._clock.offset)
+        self._calls.legs.clock_set(step)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """Obey the first signal to the end; another one, later, leaves out what is waited for."""

@@ -57,6 +57,10 @@ class Records(Protocol):
         """Replace the bindings of these AORs, but not of extensions that are gone; add the attempts; replace
         these subscriptions, publications and calls, or remove those that are None. All or nothing."""
 
+    def clock_set(self, step: float) -> None:
+        """Have the times of bindings, subscriptions, publications and calls follow the system's clock, which
+        was set by so many seconds."""
+
     def attempts(
         self,
         tenant: str,

@@ -99,6 +99,12 @@ class SqliteRecords(Records):
                     "DELETE FROM pickups WHERE id <= (SELECT max(id) FROM pickups) - ?", [KEPT]
                 )
 
+    def clock_set(self, step: float) -> None:
+        with self._connections.connection as connection:
+            for table, columns in TIMES.items():
+                changes = ", ".join(f"{column} = {column} + :step" for column in columns)
+                connection.execute(f"UPDATE {table} SET {changes}", {"step": step})
+
     def attempts(
         self,
         tenant: str,
@@ -153,6 +159,14 @@ def _attempts_of(tenant: str, since: float, succeeded: bool | None) -> tuple[lis
         where.append("status = 200" if succeeded else "status <> 200")
     return where, [tenant, since]
 
+
+TIMES = {
+    "bindings": ("expires_at",),
+    "subscriptions": ("expires_at",),
+    "publications": ("at", "expires_at"),
+    "legs": ("started_at", "since", "session_expires_at"),
+}
+"""The columns of times that go on; those of what has happened stay."""
 
 _SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 25)})"
 _SAVE_PUBLICATION = f"INSERT OR REPLACE INTO publications VALUES ({', '.join('?' * 8)})"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from blfd.core.calls.attempts import Attempt
 from blfd.core.effects import (
@@ -16,7 +17,7 @@ from blfd.core.effects import (
     SaveSubscription,
     TellSaved,
 )
-from blfd.core.saved import Kept, SavedPublication, SavedSubscription
+from blfd.core.saved import Kept, SavedCall, SavedPublication, SavedSubscription
 from blfd.core.values import Aor, Binding
 from blfd.store.records import KEPT, Records
 
@@ -25,6 +26,14 @@ log = logging.getLogger("blfd.store")
 LATEST = 0.2  # seconds that a change may wait to be written
 SOON = 0.01  # the same where somebody waits: time for others, as one write is for all
 RETRY = 5.0
+
+Given = tuple[
+    dict[Aor, tuple[Binding, ...]],
+    Iterable[Attempt],
+    dict[str, SavedSubscription | None],
+    dict[str, SavedPublication | None],
+    dict[int, Kept | None],
+]
 
 Change = SaveBindings | SaveSubscription | SavePublication | SaveCalls | SavePickup | TellSaved
 
@@ -52,6 +61,7 @@ class StoreWriter:
         self._given = self._taken = self._written = 0  # how many changes, ever
         self._awaited: list[int] = []
         self._failing = False
+        self._offset = self._stored_offset = 0.0
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
 
@@ -68,6 +78,12 @@ class StoreWriter:
         if not self._changed.is_set():
             self._changed.set()
 
+    def clock_set(self, offset: float) -> None:
+        """Store times as they are by the system's clock, which was set: so much more than those that are
+        given. What is stored already follows."""
+        self._offset = offset
+        self._changed.set()
+
     def close(self) -> None:
         """Write what is queued, then end; what the disk refuses even now is lost, and said."""
         self._closing.set()
@@ -78,7 +94,7 @@ class StoreWriter:
     @property
     def _waiting(self) -> bool:
         kept = self._bindings, self._attempts, self._subscriptions, self._publications, self._calls
-        return any(kept)
+        return any(kept) or self._offset != self._stored_offset
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -126,14 +142,39 @@ class StoreWriter:
             numbers, self._awaited = tuple(self._awaited), []
             self._told(numbers)
 
+    def _by_the_wall(self, offset: float) -> Given:
+        """What waits to be saved, with its times as they are by the system's clock."""
+        given = self._bindings, self._attempts, self._subscriptions, self._publications, self._calls
+        if not offset:
+            return given
+        bindings, attempts, subscriptions, publications, calls = given
+        return (
+            {
+                aor: tuple(replace(one, expires_at=one.expires_at + offset) for one in known)
+                for aor, known in bindings.items()
+            },
+            [replace(one, at=one.at + offset) for one in attempts],
+            {
+                key: one and one._replace(expires_at=one.expires_at + offset)
+                for key, one in subscriptions.items()
+            },
+            {
+                etag: one and one._replace(at=one.at + offset, expires_at=one.expires_at + offset)
+                for etag, one in publications.items()
+            },
+            {number: one and by_the_wall(one, offset) for number, one in calls.items()},
+        )
+
     def _try_to_write(self) -> None:
+        offset = self._offset
         if not self._waiting:
             self._written = self._taken
             return
         try:
-            self._records.save(
-                self._bindings, self._attempts, self._subscriptions, self._publications, self._calls
-            )
+            if offset != self._stored_offset:
+                self._records.clock_set(offset - self._stored_offset)
+                self._stored_offset = offset
+            self._records.save(*self._by_the_wall(offset))
         except Exception as error:  # whatever it is, this thread has to live
             if not self._failing:
                 text = "changes are not saved, will be tried again: %s; look at the disk of %s"
@@ -149,3 +190,12 @@ class StoreWriter:
         self._publications.clear()
         self._calls.clear()
         self._written = self._taken
+
+
+def by_the_wall(kept: Kept, offset: float) -> Kept:
+    """A call, or half of one, with its times by the system's clock, as that of its session is already."""
+    started_at = kept.started_at + offset
+    if isinstance(kept, SavedCall):
+        caller, callee = (one._replace(since=one.since + offset) for one in (kept.caller, kept.callee))
+        return kept._replace(started_at=started_at, caller=caller, callee=callee)
+    return kept._replace(started_at=started_at, seat=kept.seat._replace(since=kept.seat.since + offset))

@@ -293,6 +293,16 @@ def test_a_restart_does_not_tell_how_an_end_was_told() -> None:
     assert site.lamp == "idle"
 
 
+def test_a_publication_lasts_no_longer_where_the_clock_was_set_back_meanwhile() -> None:
+    site = Site(Settings(publish_max_expires=600))
+    site.publish(kamailio("early"), expires=600)
+    site.world.now -= 1e6
+    site.restart()
+    assert site.lamp == "ringing"
+    site.at(site.world.now + 601)
+    assert (site.lamp, site.kept) == ("idle", {})
+
+
 def test_what_cannot_be_read_any_more_after_a_restart_is_forgotten() -> None:
     """It was written by another version, or by a disk that fails; what else is kept counts."""
     site = Site()

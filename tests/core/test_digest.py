@@ -181,6 +181,13 @@ def test_an_unknown_user_is_answered_as_a_wrong_password() -> None:
     assert (wrong.status, wrong.reason) == (unknown.status, unknown.reason)
 
 
+def test_a_nonce_that_is_yet_to_be_made_is_stale() -> None:
+    """The clock was set back since; it would be good for as long otherwise."""
+    auth, asked = authenticator(), request("SUBSCRIBE")
+    given = credentials(refusal(auth, asked, NOW + 3600), asked)
+    assert "stale=true" in refusal(auth, given, NOW).headers[0][1]
+
+
 def test_an_old_nonce_is_stale_when_all_else_is_right() -> None:
     auth = authenticator(nonce_lifetime=300)
     asked = request("INVITE")

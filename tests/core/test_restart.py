@@ -7,9 +7,10 @@ from builders import World, document, each, flow, notifies, register, reply, sta
 
 from blfd.core.effects import Effect, SaveSubscription
 from blfd.core.events import subscription, ways
-from blfd.core.inputs import Drain, NotifyLost, SubscriptionsRestored
+from blfd.core.inputs import BindingsRestored, Drain, NotifyLost, SubscriptionsRestored
 from blfd.core.messages import NotifyResponseReceived
 from blfd.core.saved import SavedSubscription
+from blfd.core.settings import Settings
 from blfd.core.values import Aor
 
 
@@ -196,3 +197,18 @@ def test_a_watcher_over_tcp_is_tried_at_its_contact(contact: str) -> None:
     ]
     assert notify.flow.port == 1
     assert len(site.kept) == 1
+
+
+@pytest.mark.parametrize("after", [-3_600.0, -1e8])
+def test_nothing_outlives_what_is_granted_where_the_clock_was_set_back_meanwhile(after: float) -> None:
+    site = Site()
+    site.give(subscribe("103", "102", 600))
+    bindings = tuple(site.world.core.registrar.all_bindings(site.world.now))
+    site.restart(after)
+    most = Settings()
+    (one,) = site.world.core.notifier.subscriptions
+    assert one.expires_at - site.world.now <= most.subscribe_max_expires
+    site.give(BindingsRestored(bindings))
+    left = [b.expires_at - site.world.now for b in site.world.core.registrar.all_bindings(site.world.now)]
+    assert left
+    assert max(left) <= most.register_max_expires

@@ -219,7 +219,7 @@ class Authenticator:
                 self.challenge(realm, host, now),
                 f"{said}: wrong user or password",
             )
-        if age > self._settings.nonce_lifetime:
+        if not 0.0 <= age <= self._settings.nonce_lifetime:  # the clock may have been set back since
             stale = self.challenge(realm, host, now, stale=True)
             raise Refusal(401, "Unauthorized: the nonce is old", stale)
         if not self._nonces.is_own(credentials.nonce) and request.method not in MAY_COME_AGAIN:

@@ -73,6 +73,8 @@ class Notifier:
             if package is None:  # one that an older blfd served
                 effects.append(SaveSubscription(one.key, None))
                 continue
+            last = now + self.requests.longest  # the system's clock may have been set back since
+            one = one._replace(expires_at=min(one.expires_at, last))
             subscription = Subscription.restored(one, package, AHEAD)
             self.subscriptions.add(subscription)
             subscription.phase, subscription.retry_at = Phase.RETRYING, now + number / AT_ONCE_PER_SECOND

@@ -59,6 +59,11 @@ class Requests:
             asked, of.subscribe_default_expires, of.subscribe_min_expires, of.subscribe_max_expires
         )
 
+    @property
+    def longest(self) -> int:
+        """The seconds that a watcher is granted at most."""
+        return self._settings.subscribe_max_expires
+
     def new(
         self, subscribe: SubscribeReceived, package: Package, watcher: Extension, expires_at: float
     ) -> Subscription:

@@ -120,6 +120,8 @@ class Compositor:
                     SavePublication(saved.etag, None),
                 ]
                 continue
+            last = now + self._settings.publish_max_expires  # the system's clock may have been set back since
+            saved = saved._replace(at=min(saved.at, now), expires_at=min(saved.expires_at, last))
             self._add(self._composition.restored(saved, document.dialogs), now)
         return effects
 
