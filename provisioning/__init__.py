@@ -1,6 +1,6 @@
 """Phone files from devices and line keys: what a desk phone fetches at boot so that its lamp keys work.
 
-Knows phones and no calls, and imports nothing of blfd.
+The package knows phones and no calls, and imports nothing of blfd.
 """
 
 from provisioning.catalog import find, models

@@ -33,8 +33,8 @@ class Kind(Enum):
     OTHER = "other star code"
 
 
-# What keeps a number of a kind from being sent at once when it may go on: numbers outside do not begin with
-# an emergency number, and other star codes not with ours. What has no fixed length never is.
+# A complete number waits where it may go on as one of these kinds: no number outside begins with an emergency
+# number, and no other star code with one of ours. What has no fixed length is never sent at once.
 _WAITS_FOR = {
     Kind.EXTENSION: frozenset(Kind) - {Kind.OTHER},
     Kind.CODE: frozenset(Kind) - {Kind.OTHER},

@@ -1,6 +1,7 @@
 """Directories in each maker's form: names as keys show them, sorted by them.
 
-What is the same for many phones is kept by what it is made of: after a power cut all phones of a tenant come.
+What is the same for many phones is kept, by what it is made of, as after a power cut all phones of a tenant
+come.
 """
 
 from __future__ import annotations

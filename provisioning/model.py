@@ -185,8 +185,9 @@ class Service:
     that has a setting of its own: both end with a slash; `year` is the one of which summer time is told,
     where it follows no rule. `shapes` are those of the tenant's extensions; `outside`, `emergency` and codes
     are as in a DialPlan. `feature_sync`: phones are told of do not disturb and forwarding, and set them by
-    SIP (`Event: as-feature-event`). `has_ca`: among its files is the certificate of whom it has to trust,
-    and does not know. `changed` is when anything of what phones are told was changed last, since the epoch.
+    SIP (`Event: as-feature-event`). `has_ca`: its files include a certificate that it has to trust and does
+    not know yet. `changed` is when anything that phones are told was changed last, in seconds since the
+    epoch.
     """
 
     host: str
@@ -212,10 +213,8 @@ class Service:
 
     @property
     def version(self) -> str:
-        """Ten digits that rise with each change, for phones that read only what is of a higher version.
-
-        A new year is one, too.
-        """
+        """Ten digits that rise with each change, for phones that read a file only if its version is higher. A
+        new year is a change, too."""
         return f"{max(self.changed, timegm((self.year, 1, 1, 0, 0, 0))):010d}"
 
     def ca_url(self, name: str) -> str:
@@ -265,7 +264,7 @@ class Device:
         return self.model.room(self.modules)
 
     def label(self, key: LineKey) -> str:
-        """What the key shows: a line's key the line's name, if nothing else is said."""
+        """What the key shows; a line's key shows the line's name, if nothing else is said."""
         if key.kind is KeyKind.LINE and not key.label:
             return self.accounts[int(key.value) - 1].shown
         return key.shown

@@ -51,7 +51,7 @@ def _ours(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def outline(device: Device) -> Hashable:
-    """All of a device that `check` depends on: of two with one outline both pass, or neither."""
+    """All of a device on which `check` depends: two with the same outline both pass, or neither does."""
     keys = (
         None if key.kind is KeyKind.BLF else (key.kind, key.kind is not KeyKind.SPEED_DIAL and key.value)
         for key in device.keys

@@ -60,7 +60,8 @@ def all(desk: Desk, tenant: str | None = None) -> list[Row]:
 
 
 def get(desk: Desk, name: str, tenant: str | None = None) -> Row:
-    """An administrator, with `tenant` one of that alone, by the name in it or in full. Raises NotFound."""
+    """An administrator by the full name; with `tenant`, one of that, by the full name or that in it. Raises
+    NotFound."""
     found = _named(desk.store, _full(name, tenant))
     if tenant is not None and found.tenant != tenant:
         raise NotFound(f"no administrator {name}")
@@ -68,7 +69,7 @@ def get(desk: Desk, name: str, tenant: str | None = None) -> Row:
 
 
 def _full(name: str, tenant: str | None) -> str:
-    """The full name: each tenant has its own, so that nobody learns from a taken one who else has it."""
+    """The full name. Each tenant has names of its own, so that nobody learns from a taken one who has it."""
     return name if tenant is None or name.endswith(f"@{tenant}") else f"{name}@{tenant}"
 
 
@@ -127,7 +128,7 @@ def _check_other(desk: Desk, name: str) -> None:
 
 
 def loss(desk: Desk, name: str, tenant: str | None = None) -> Loss:
-    """What goes with an administrator who is removed; `tenant` as in `get`. Raises StoreError as `remove`."""
+    """What is lost when an administrator is removed; `tenant` as in `get`. Raises StoreError as `remove`."""
     found = get(desk, name, tenant)
     _check_removable(desk, _named(desk.store, found["name"]))
     return Loss(f"administrator {found['name']}", "They are signed out everywhere at once.", etag(found))
@@ -151,7 +152,8 @@ def _check_removable(desk: Desk, found: Admin) -> None:
 
 @cache
 def _nobodys() -> str:
-    """A hash to compare with where there is no such administrator; made when needed, as it takes its time."""
+    """A hash to compare with where there is no such administrator; it is made when it is needed, as that is
+    slow."""
     return _hasher.hash(secrets.token_hex())
 
 
@@ -206,7 +208,7 @@ def add_token(desk: Desk, tenant: str | None, name: str, scopes: Iterable[str]) 
 
 
 def token_loss(desk: Desk, tenant: str | None, name: str) -> Loss:
-    """What goes with a token that is removed. Raises NotFound."""
+    """What is lost when a token is removed. Raises NotFound."""
     if _token(desk, tenant, name) is None:
         of = () if tenant is None else ("--tenant", tenant)
         raise NotFound(f"no token {name}", f"{command(DEFAULT_TENANT, 'token', 'list', *of)} shows them")

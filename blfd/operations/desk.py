@@ -16,8 +16,8 @@ from blfd.store import Conflict, NotFound, Store, StoreError
 
 Row = dict[str, Any]
 _SECRET = re.compile(r"pass|pwd|pswd|secret|pin$|^P(2|196|5730)\b", re.I)  # the numbers are Htek's
-NEW_PASSWORD = {"password": "changed"}  # as the audit tells of one
-SYSTEM = ""  # the tenant of what is no tenant's, in the audit
+NEW_PASSWORD = {"password": "changed"}  # how the audit tells of one
+SYSTEM = ""  # stands in the audit where there is no tenant
 
 
 class NotTaken(StoreError):
@@ -45,12 +45,12 @@ class Desk:
         unseen: Row | None = None,
         reloads: bool = True,
     ) -> Iterator[None]:
-        """What stands around a change: `look` says what its subject is, before and after.
+        """The transaction of a change, with its entry in the audit: `look` returns the subject, before and
+        after.
 
-        `unseen` is what the audit has to tell of the change, and nobody who looks sees, as that a password is
-        another one. `reloads`: the SIP server has to know of it.
-
-        `expected` is the `etag` of what the caller has seen; raises Conflict where it is another by now.
+        `unseen` is what the audit tells besides, as nobody sees it in the subject: that a password is another
+        one. With `reloads`, the SIP server takes the change over. `expected` is the `etag` of what the caller
+        has seen; raises Conflict where that is another by now.
         """
         with self.store.writing():
             before = _found(look)
@@ -93,7 +93,8 @@ def _found(look: Callable[[], Row | None]) -> Row | None:
 
 
 def etag(row: Row | None) -> str:
-    """The name of a row's state: the same for equal ones only (RFC 9110, section 8.8.3, without quotes)."""
+    """A name for the state of a row, the same for equal rows only (RFC 9110, section 8.8.3, without
+    quotes)."""
     return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -103,7 +104,7 @@ def is_secret(setting: str) -> bool:
 
 
 def told(settings: Mapping[str, str | None] | Iterable[tuple[str, str | None]]) -> Row:
-    """The settings of phones for the audit: that a password was set, and not which."""
+    """The settings of phones as the audit tells them: that a password was set, but not which."""
     return {
         name: "(not kept here)" if value and is_secret(name) else value
         for name, value in dict(settings).items()

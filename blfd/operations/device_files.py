@@ -55,7 +55,7 @@ def preview(desk: Desk, tenant: str, wanted: Iterable[Wanted], update: bool = Fa
 
 
 class Put(NamedTuple):
-    """What an import has done, and where each phone of the file fetches: rows of ADDRESSES."""
+    """What an import has done, and the addresses of the file's phones: rows of ADDRESSES."""
 
     counts: Counts
     addresses: list[Row]
@@ -72,9 +72,9 @@ def put(desk: Desk, tenant: str, wanted: Iterable[Wanted], update: bool = False)
 
 
 def addresses(desk: Desk, tenant: str, macs: Container[str] | None = None) -> list[Row]:
-    """Where phones fetch, each address with its secret: rows of ADDRESSES, sorted by MAC.
+    """The addresses of phones' files, with their secrets: rows of ADDRESSES, sorted by MAC.
 
-    Of those `macs`, or with None of all; an address is "" where no files are served.
+    They are those of `macs`, or of all phones with None; an address is "" where no files are served.
     """
     return [
         {

@@ -61,7 +61,7 @@ def all(desk: Desk, tenant: str) -> list[Row]:
 def some(desk: Desk, tenant: str, search: str, sort: str, part: tuple[int, int]) -> tuple[list[Row], int]:
     """The extensions with the words of `search` in number or name, and how many; without reading all.
 
-    `sort` is a column of ORDERS, with a minus before it the other way round; `part` is how many are left
+    `sort` is a column of ORDERS, with a minus before it for the reverse order; `part` is how many are left
     out first, and how many are wanted. Raises StoreError for another column.
     """
     column = sort.removeprefix("-") or "extension"
@@ -72,7 +72,7 @@ def some(desk: Desk, tenant: str, search: str, sort: str, part: tuple[int, int])
 
 
 def likely(desk: Desk, tenant: str, text: str) -> list[Row]:
-    """Some extensions that somebody may mean who has typed this: those whose number begins so first."""
+    """Some extensions that somebody may mean who has typed this; first, those whose number begins so."""
     found, _ = some(desk, tenant, text, "", (0, LOOKED_AT))
     found.sort(key=lambda row: not row["extension"].startswith(text))
     return found[:MOST_LIKELY]
@@ -123,7 +123,7 @@ def _plain(value: Any) -> Any:
 
 
 def loss(desk: Desk, tenant: str, extension: str) -> Loss:
-    """What goes with an extension that is removed."""
+    """What is lost when an extension is removed."""
     found = get(desk, tenant, extension)
     return Loss(named(found), mentions.lost(desk, tenant, {extension}, one=True), etag(found))
 
@@ -165,7 +165,7 @@ def remove_many(desk: Desk, tenant: str, extensions: Collection[str], expected: 
 
 
 def loss_of_many(desk: Desk, tenant: str, extensions: Collection[str]) -> Loss:
-    """What goes with extensions that are removed."""
+    """What is lost when extensions are removed."""
     those = set(extensions)
     found = [each for each in all(desk, tenant) if each["extension"] in those]
     names = [each["extension"] for each in found]

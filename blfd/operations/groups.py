@@ -48,7 +48,7 @@ def change(
     rename: str | None = None,
     expected: str | None = None,
 ) -> Row:
-    """Change a group: both sides replace those of before; keys that are of it follow its new name.
+    """Change a group: both sides replace those of before; keys of phones that name it follow a new name.
 
     Raises Exists for a new name that is taken.
     """
@@ -79,9 +79,10 @@ def alter(
     remove: Iterable[str] = (),
     strict: bool = False,
 ) -> Row:
-    """Add some and remove some, on both sides of a group; the others stay.
+    """Add some members and remove others, on both sides of a group.
 
-    With `strict`, raises StoreError for who is to be removed and is not in it, or is to be added as well.
+    With `strict`, raises StoreError for one who is to be removed and is not in it, or is to be both added and
+    removed.
     """
     found = get(desk, tenant, name)
     come, gone = set(add), set(remove)
@@ -95,7 +96,7 @@ def alter(
 
 
 def loss(desk: Desk, tenant: str, name: str) -> Loss:
-    """What goes with a group that is removed. Raises StoreError where it cannot be."""
+    """What is lost when a group is removed. Raises StoreError where it cannot be."""
     found = get(desk, tenant, name)
     _check_unused(desk, tenant, name)
     members = len({*found["pickers"], *found["targets"]})
@@ -104,7 +105,7 @@ def loss(desk: Desk, tenant: str, name: str) -> Loss:
 
 
 def remove(desk: Desk, tenant: str, name: str, expected: str | None = None) -> None:
-    """Remove a group. Raises StoreError while phones' keys are of it."""
+    """Remove a group. Raises StoreError while keys of phones name it."""
     with desk.change(tenant, "group.remove", name, lambda: get(desk, tenant, name), expected):
         _check_unused(desk, tenant, name)
         desk.store.groups.remove(tenant, name)

@@ -10,7 +10,7 @@ from blfd.store import Outcome
 
 
 class Counts(NamedTuple):
-    """How many rows of a file did what."""
+    """How many rows of a file were added, changed something, or were there already."""
 
     added: int
     changed: int

@@ -55,7 +55,7 @@ def board(
     group: str = "",
     calls_only: bool = False,
 ) -> Board:
-    """The lamps with a call first, then the others, each by number; without asking for all of them.
+    """A part of the lamps, those with a call first, then by number; the server is not asked for all of them.
 
     `search` and `part` as in `extensions.some`; `group`: of its members alone. Raises StoreError.
     """

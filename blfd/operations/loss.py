@@ -1,4 +1,4 @@
-"""What is lost by an operation that cannot be undone: in the words that command line and portal ask with."""
+"""What is lost by an operation that cannot be undone, in the words with which command line and portal ask."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Loss(NamedTuple):
-    """What is lost; `what` it is done to: "extension 101"; `text`: what goes with it, in sentences.
+    """What is lost: `what` is the subject, such as "extension 101", and `text` tells the loss in sentences.
 
     `version` is the `etag` of what was looked at, None where the operation compares none.
     """

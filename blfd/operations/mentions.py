@@ -1,7 +1,8 @@
-"""Where extensions are named in what is stored, and what becomes of that with one that goes or is renumbered.
+"""Where stored rows name extensions, and what becomes of that when one is removed or renumbered.
 
-The table has a row for each kind of place. What an extension is named by in the columns of rows is changed by
-`Extensions.renumber`, and goes with it by the database's own rules; all else is text, and changed here.
+The table has a row for each kind of place. Columns that hold an extension are changed by
+`Extensions.renumber`, and their rows go with it by the database's own rules; all else is text, which is
+changed here.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ Those = Collection[str]
 
 
 class Mention(NamedTuple):
-    """A kind of place: who names any of some extensions, and in words what comes of that.
+    """A kind of place: a function that finds who names any of some extensions, and words for what comes of
+    that.
 
-    `lost` says it of who names one, or several, that are removed; `along` of who names one that gets another
-    number: both begin a sentence.
+    `lost` is the sentence for one or several that are removed, `along` that for one that gets another number.
     """
 
     by: Callable[[Desk, str, Those], list[str]]
@@ -111,14 +112,14 @@ MENTIONS = {
     ),
     "lines": Mention(
         _lines,
-        lambda who, one: "",  # who has no other one is told of beside the table
+        lambda who, one: "",  # phones without another extension are told of elsewhere
         lambda who: f"It is a line of {some_of(who)}, with a password of its own, which stays.",
     ),
 }
 
 
 def lost(desk: Desk, tenant: str, those: Those, *, one: bool) -> str:
-    """What goes with extensions that are removed, in sentences; `one`: it is asked of a single one."""
+    """What is lost with extensions that are removed, in sentences; `one`: they speak of a single one."""
     whose, them = ("Its", "it") if one else ("Their", "them")
     told = {name: _told(desk, tenant, those, name, one) for name in MENTIONS}
     watched = told.pop("keys").removesuffix(".")
@@ -154,7 +155,7 @@ def along(desk: Desk, aor: Aor) -> list[str]:
 
 
 def _settings(desk: Desk, aor: Aor) -> list[tuple[str, str]]:
-    """What is set for phones, and may name an extension: nobody but its maker knows what a setting means."""
+    """Settings of phones that may name an extension; only its maker knows what a setting means."""
     word = re.compile(rf"(?<![\w.+-]){re.escape(aor.extension)}(?![\w.+-])")
     there = desk.store.overrides.all(aor.tenant)
     said = ((scope, name) for scope, name, value in there if value and word.search(value))
@@ -164,7 +165,7 @@ def _settings(desk: Desk, aor: Aor) -> list[tuple[str, str]]:
 def follow(desk: Desk, aor: Aor, new: str, password: str) -> None:
     """Give an extension another number, wherever it is named. Raises StoreError.
 
-    This is part of a change: of all or nothing.
+    It has to be done within a change, which is all or nothing.
     """
     store, tenant, old = desk.store, *aor
     store.extensions.renumber(aor, new, password)

@@ -39,10 +39,11 @@ class Trial:
 
 
 def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None) -> list[str]:
-    """Set an override for a tenant's phones, or with None for all tenants'; a value of None leaves ours out.
+    """Set an override for a tenant's phones, or for those of all tenants with None; a value of None leaves
+    ours out.
 
-    What there is to say of it that is no error is returned, line by line. A common setting breaks no phone
-    but one whose template is the site's.
+    Returns notes on it that are no errors, line by line. A common setting can break no phone but one with a
+    template of the site.
     """
     overrides, scope = desk.store.overrides, scoped(desk, tenant, scope)
     rows = list(_rows(desk, tenant, scope))
@@ -58,7 +59,7 @@ def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None
 
 
 def set_many(desk: Desk, tenant: str, macs: Iterable[str], name: str, value: str | None) -> None:
-    """Set an override for some phones, each by itself: for all or none."""
+    """Set an override for each of some phones, for all or none."""
     rows = devices.many(desk, tenant, macs)
     name, value = _accepted(sorted({row.model.partition("/")[0] for row in rows}), name, value, rows)
     overrides, scopes = desk.store.overrides, {row.mac for row in rows}
@@ -139,7 +140,8 @@ def scoped(desk: Desk, tenant: str | None, text: str) -> str:
 
 
 def row(scope: str, name: str, value: str | None) -> Row:
-    """The row of an override; with None, phones are not told it. A secret's is `hidden`, and "" here."""
+    """The row of an override; with a value of None, phones are not told it. A secret is `hidden`, and ""
+    here."""
     hidden = bool(value) and is_secret(name)
     return {"scope": _written(scope), "name": name, "value": "" if hidden else value, "hidden": hidden}
 
@@ -160,9 +162,9 @@ def own(desk: Desk, tenant: str | None, scope: str) -> list[Row]:
 
 
 def common(desk: Desk, tenant: str | None, scope: str) -> list[Row]:
-    """Each common setting: whether it `is_set` for that scope and to which value; what holds `otherwise`.
+    """Each common setting: whether it `is_set` for that scope and to which value, and what holds `otherwise`.
 
-    `from` says where that is from: a wider scope, or "" for what we tell by ourselves.
+    `from` is the wider scope that says so, or "" for our own default.
     """
     scope = scoped(desk, tenant, scope)
     here = desk.store.overrides.settings(tenant, scope)
@@ -258,7 +260,8 @@ def _template(desk: Desk, scope: str) -> Row | None:
 
 
 def _check(desk: Desk, trial: Trial, rows: Iterable[DeviceRow]) -> None:
-    """Raises StoreError, in one line that names the phone, if one breaks that was sound before."""
+    """Check that no phone breaks that was sound before. Raises StoreError, in one line that names the
+    phone."""
     phones = desk.phones.over(trial)
     for row in rows:
         try:

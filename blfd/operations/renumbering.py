@@ -1,4 +1,4 @@
-"""Another number for an extension: all that names it goes along."""
+"""Another number for an extension, and for whatever names it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MOST_SAID = 20  # phones
 class Renumbered(NamedTuple):
     """An extension by its new number, and what has come of that.
 
-    `notes` are sentences; `devices` are phones whose files are others now, and `told` is how many registered
-    lines of theirs have been told to fetch them.
+    `notes` are sentences; `devices` are phones whose files have changed, and `told` is how many of their
+    registered lines were told to fetch them.
     """
 
     row: Row
@@ -44,10 +44,10 @@ def renumber(
     force: bool = False,
     expected: str | None = None,
 ) -> Renumbered:
-    """Give an extension another number, and what names it; with `force`, that may be an emergency number.
+    """Give an extension another number, wherever it is named; with `force`, that may be an emergency number.
 
-    Where it was registered is forgotten, and who watched it is told that it is gone, as when it is removed.
-    Calls go on. Raises Exists.
+    As when it is removed, its registrations are forgotten, and its watchers are told that it is gone. Calls
+    go on. Raises Exists.
     """
     aor, shown, unseen = Aor(tenant, extension), [extension], dict[str, Any](NEW_PASSWORD)
 

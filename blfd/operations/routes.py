@@ -67,8 +67,8 @@ def change(
 
 
 def _check_free(desk: Desk, route: OutRoute, force: bool) -> None:
-    """Raises StoreError where a code or an extension would take all calls of a route, or an extension some of
-    an emergency."""
+    """Check that no code or extension takes all calls of a route, and no extension some of an emergency
+    route's. Raises StoreError."""
     if code := shadowed(route.pattern, desk.store.tenants.get(route.tenant)):
         text = f"route {route.pattern}: {code} is a code here, which gets all that begins so"
         change = command(route.tenant, "tenant", "set")
@@ -87,7 +87,7 @@ def _check_free(desk: Desk, route: OutRoute, force: bool) -> None:
 
 
 def check_extensions(desk: Desk, tenant: str, names: Iterable[str]) -> None:
-    """Raises StoreError where an extension of such a name would take emergency calls."""
+    """Check that no extension of such a name would take emergency calls. Raises StoreError."""
     patterns = [route.pattern for route in desk.store.trunks.routes(tenant) if route.emergency]
     taken = [name for name in names if any(numbers.match(pattern, name) for pattern in patterns)]
     if taken:
@@ -96,7 +96,7 @@ def check_extensions(desk: Desk, tenant: str, names: Iterable[str]) -> None:
 
 
 def loss(desk: Desk, tenant: str, pattern: str) -> Loss:
-    """What goes with a route that is removed."""
+    """What is lost when a route is removed."""
     found = get(desk, tenant, pattern)
     what = "emergency number" if found["emergency"] else "numbers of it"
     return Loss(f"route {pattern}", f"Nobody can call the {what} any more.", etag(found))

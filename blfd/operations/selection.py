@@ -10,7 +10,7 @@ from typing import Any
 from blfd.operations.desk import Row
 from blfd.store import StoreError
 
-LETTERS = 10**18  # where numbers are: behind them
+LETTERS = 10**18  # in the place of a number, as letters come behind numbers
 _DIGITS = re.compile("([0-9]+)")
 
 
@@ -31,7 +31,7 @@ def matching(rows: Sequence[Row], text: str) -> list[Row]:
 
 
 def in_order(rows: Sequence[Row], column: str) -> list[Row]:
-    """The rows by a column, numbers in texts as numbers; with a minus before it the other way round.
+    """The rows in the order of a column, numbers in texts as numbers; with a minus before it, in reverse.
 
     Raises StoreError for a column that there is not.
     """

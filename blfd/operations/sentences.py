@@ -93,7 +93,7 @@ def _setting(scope: str, verb: str, before: dict[str, Any], after: dict[str, Any
 
 
 def _mac(text: str) -> str:
-    """An address as it is written everywhere, however it was typed; what is none, as it is."""
+    """A MAC as it is written everywhere, however it was typed; what is no MAC stays as it is."""
     with suppress(ProvisioningError):
         return written_mac(normal_mac(text))
     return text

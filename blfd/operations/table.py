@@ -22,8 +22,8 @@ _FORMULA = re.compile("'*[=+@-]")  # what a spreadsheet may compute, or take for
 class Columns(NamedTuple):
     """The columns of a file, in the order in which we write them.
 
-    The `needed` have to be there. The `exact` are taken as they stand: others may begin with one apostrophe
-    more, where a spreadsheet would find a formula without it.
+    The `needed` have to be there. The `exact` are taken as they stand; values of others may begin with an
+    apostrophe that is none of them, which keeps a spreadsheet from finding a formula there.
     """
 
     all: tuple[str, ...]
@@ -51,7 +51,7 @@ def text_of(octets: bytes, name: str) -> str:
 def read(text: str, name: str, columns: Columns) -> Iterator[Line]:
     """Each line; the first one of a file has to name columns, in any order, and says what separates values.
 
-    Raises StoreError, for lines of another length when all the others have been had.
+    Raises StoreError; where lines have another length, after all the others.
     """
     said = _SAID.match(text)
     source = io.StringIO(text[said.end() :] if said else text, newline="")

@@ -61,7 +61,7 @@ def change(desk: Desk, domain: str, *, expected: str | None = None, **changes: U
 
 
 def loss(desk: Desk, domain: str) -> Loss:
-    """What goes with a tenant that is removed. Raises StoreError where it cannot be."""
+    """What is lost when a tenant is removed. Raises StoreError where it cannot be."""
     desk.store.tenants.check_removable(domain)
     found, store = get(desk, domain), desk.store
     counts = {

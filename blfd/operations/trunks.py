@@ -59,7 +59,7 @@ def change(desk: Desk, tenant: str, name: str, said: Mapping[str, Any], expected
 
 
 def loss(desk: Desk, tenant: str, name: str) -> Loss:
-    """What goes with a trunk that is removed."""
+    """What is lost when a trunk is removed."""
     found = get(desk, tenant, name)
     text = (
         f"Nobody is called by its {counted(len(found['dids']), 'number')} any more; calls that are up go on."

@@ -58,7 +58,7 @@ def change(desk: Desk, tenant: str, name: str, said: Mapping[str, Any], expected
 
 
 def loss(desk: Desk, tenant: str, name: str) -> Loss:
-    """What goes with an upstream that is removed."""
+    """What is lost when an upstream is removed."""
     found = get(desk, tenant, name)
     names = desk.store.extensions.names(tenant)
     of = [each for each in names if any(fits(pattern, each) for pattern in found["extensions"])]

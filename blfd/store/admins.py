@@ -111,9 +111,9 @@ class Admins:
     # Sessions
 
     def open_session(self, admin: Admin) -> str | None:
-        """The secret that the cookie holds of a new session; the database has its hash only.
+        """Open a session, and return the secret that its cookie holds; the database has only the hash of it.
 
-        None where the password is another by now: who showed the old one came too late.
+        Returns None where the password is another by now: whoever has shown the old one comes too late.
         """
         secret, now = secrets.token_urlsafe(32), time.time()
         row = {
@@ -133,9 +133,9 @@ class Admins:
         return secret
 
     def session(self, secret: str, used: bool = True) -> Session | None:
-        """The session of a secret; None if there is none or it is over, which the role of now decides.
+        """The session of a secret; None if there is none, or if it is over by what the role allows now.
 
-        Not `used`: a page that goes on by itself has asked. That keeps a viewer signed in alone.
+        Without `used`, a page has asked by itself, which keeps only viewers signed in.
         """
         now, key = time.time(), _hash(secret)
         with self._connections.reported():
@@ -212,5 +212,6 @@ def _token(row: dict[str, object]) -> Token:
 
 
 def _hash(secret: str) -> str:
-    """The hash of a secret, a plain one: secrets are random and long, and a stolen database opens no door."""
+    """The hash of a secret. A plain one is enough for a stolen database to open no door, as secrets are
+    random and long."""
     return hashlib.sha256(secret.encode()).hexdigest()

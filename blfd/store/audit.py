@@ -1,7 +1,7 @@
 """Who has changed what, and when: one row for each change, written with it or not at all.
 
-What is done to many at once, such as an import, has a row for each of them besides, and the row of the change
-has the first of them: so that thousands are read a part at a time, and not with each list of changes.
+The row of a change of many at once, such as an import, has the first of them, and each of them has a row
+besides: so thousands are read a part at a time, and not with each list of changes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ORDERS = ("at", "who", "tenant", "operation", "subject")
 SEARCHED = ("who", "tenant", "operation", "subject", "before", "after")
 OF_MANY = "id IN (SELECT change FROM audit_parts WHERE name = ?)"
 WHOLE = 50  # names in `before` and `after`; of more, each is a row of its own
-FIRST = 12  # of those that were added, changed, removed and left unchanged, each: they stay with the change
+FIRST = 12  # of the added, the changed, the removed and the unchanged, each, in the row of the change itself
 
 LARGEST = 2**63 - 1  # number of a row
 
@@ -50,7 +50,7 @@ class Change(NamedTuple):
 class Part(NamedTuple):
     """One of many that were changed at once, before and after; None where it did not exist.
 
-    Of what is no more than one value, that is the field `value`.
+    What is a single value has it in the field `value`.
     """
 
     name: str
@@ -108,7 +108,7 @@ class Audit:
     def changes(self, tenant: str | None, before_id: int | None = None, limit: int = 100) -> list[Change]:
         """The changes of a tenant or (None) of all, the newest first; `before_id`: only older ones than that.
 
-        A tenant's begin with its making: there may have been another one of that name.
+        Those of a tenant begin when it was added, as there may have been another one of that name.
         """
         where, values = self._of(tenant)
         if before_id is not None:
@@ -123,7 +123,7 @@ class Audit:
 
         A change of many is found by the whole name of any of them.
 
-        `order` is a column of ORDERS, with a minus before it the other way round; `part` is how many are
+        `order` is a column of ORDERS, with a minus before it for the reverse order; `part` is how many are
         left out first, and how many are wanted.
         """
         where, values = self._of(tenant)

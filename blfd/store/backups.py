@@ -16,7 +16,8 @@ BESIDE = ("-wal", "-shm", "-journal")  # what SQLite has beside a database
 
 
 def save(path: Path, to: Path) -> int:
-    """How many octets the copy has; it takes the place of a file there as a whole. Raises StoreError.
+    """Save a copy, which takes the place of a file there as a whole; return its size in octets. Raises
+    StoreError.
 
     The copy is of the version that the database has: made with a blfd that was just installed, it still leads
     back to the old one.

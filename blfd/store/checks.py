@@ -72,7 +72,7 @@ class NewExtension(NamedTuple):
 
 
 def check_extension(row: NewExtension, is_known: bool = False) -> None:
-    """Raises StoreError; one that `is_known` needs no password."""
+    """Check a row, which needs no password where the extension `is_known`. Raises StoreError."""
     where = f"{row.where}: " if row.where else ""
     if not EXTENSION.fullmatch(row.extension):
         raise StoreError(
@@ -106,8 +106,9 @@ def check_forwarding(
     always: Mapping[str, str],
     routes: Sequence[OutRoute],
 ) -> None:
-    """Raises StoreError for what cannot be. `known` are the extensions that calls can go to, and `always`
-    says where those of each go at once.
+    """Check where an extension forwards its calls. Raises StoreError.
+
+    `known` are the extensions that calls can go to, and `always` says where those of each go at once.
 
     `routes` are those by which they can go outside.
     """
@@ -136,7 +137,7 @@ def check_forwarding(
 
 @contextmanager
 def said_of(where: str) -> Iterator[None]:
-    """Begin what is said to be wrong with where that stands."""
+    """Put before what is said to be wrong the place where that stands."""
     try:
         yield
     except StoreError as error:
@@ -144,7 +145,7 @@ def said_of(where: str) -> Iterator[None]:
 
 
 def check_codes(directed: str, group: str, star_codes: StarCodes) -> None:
-    """Raises StoreError for codes that cannot be: an empty one, or one of digits, would take other calls."""
+    """Check that codes take no other calls, as an empty one or one of digits would. Raises StoreError."""
     pickups = (("pickup", directed), ("group pickup", group))
     named = [*pickups, *((name.replace("_", "-"), code) for name, code in star_codes.dialled.items())]
     for name, code in named:

@@ -81,7 +81,7 @@ class Faults:
         self._found.append(error)
 
     def check(self) -> None:
-        """Raises the one there is as it is, or a StoreError with all of them, a line each."""
+        """Raise a single fault as it is, and several as one StoreError with a line for each."""
         if len(self._found) == 1:
             raise self._found[0]
         if self._found:
@@ -202,7 +202,7 @@ class Connections:
 
     @contextmanager
     def reported(self) -> Iterator[None]:
-        """Makes what SQLite and the disk refuse a StoreError."""
+        """Turn what SQLite and the disk refuse into a StoreError."""
         try:
             yield
         except sqlite3.Error as error:
@@ -270,7 +270,8 @@ def check_ours(path: Path) -> None:
 
 
 def _mark(connection: sqlite3.Connection) -> int:
-    """A number for `user_version`, of the migrations that have been applied and of all that there are."""
+    """A number for `user_version`, made of the migrations that have been applied and of all that there
+    are."""
     applied = connection.execute("SELECT name FROM _sqlite_migrations ORDER BY id").fetchall()
     known = Path(__file__).with_name("migrations.py").read_bytes()
     return zlib.crc32(known + repr(applied).encode()) & 0x7FFF_FFFF
@@ -279,7 +280,7 @@ def _mark(connection: sqlite3.Connection) -> int:
 def _is_newest(connection: sqlite3.Connection) -> bool:
     """Whether this very version has brought it up to date, and nobody has touched its migrations since.
 
-    To find out in the long way takes sqlite-utils, and that a tenth of a second to load.
+    The long way to find out needs sqlite-utils, which takes a tenth of a second to load.
     """
     try:
         return bool(connection.execute("PRAGMA user_version").fetchone()[0] == _mark(connection))

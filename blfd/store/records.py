@@ -36,7 +36,7 @@ class Records(Protocol):
     def bindings(self) -> list[Binding]: ...
 
     def subscriptions(self, ahead: int) -> list[SavedSubscription]:
-        """All subscriptions, to go on with; from here on the store has `ahead` numbers more for each."""
+        """All subscriptions, to go on with; the store reserves `ahead` numbers more for each."""
 
     def publications(self) -> list[SavedPublication]: ...
 
@@ -86,6 +86,6 @@ class Records(Protocol):
     ) -> tuple[list[Attempt], int]:
         """The attempts with each of the words in who, how, whose or what came of it; and how many there are.
 
-        A word may be `column=part`. `order` is a key of ORDERS, with a minus before it the other way round;
+        A word may be `column=part`. `order` is a key of ORDERS, with a minus before it for the reverse order;
         `part` is how many are left out first, and how many are wanted.
         """

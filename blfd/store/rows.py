@@ -126,7 +126,7 @@ def attempt_row(a: Attempt) -> dict[str, Any]:
 
 
 def exact(text: str) -> str | bytes:
-    """The text that has to come back as the phone has sent it: as octets where it is not UTF-8."""
+    """What is kept of a text that has to come back as the phone has sent it: octets where it is not UTF-8."""
     if text.isascii():
         return text
     octets = text.encode("utf-8", "surrogateescape")
@@ -143,7 +143,7 @@ def sound(text: str) -> str:
 
 
 def extension_row(new: NewExtension, tenant: Tenant, known: dict[str, Any] | None) -> dict[str, Any]:
-    """The row that is kept of a new extension, where `known` is kept now."""
+    """The row of a new extension, or of one whose row is `known`."""
     if known is None or new.password:
         secret = ha1(new.extension, tenant.realm, new.password)
     else:

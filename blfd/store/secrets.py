@@ -1,4 +1,4 @@
-"""Passwords that are made here, of chance."""
+"""Passwords that are made here, at random."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def of_web_page() -> dict[str, str]:
 
 
 def of_book(secret: str) -> str:
-    """What opens a phone's phonebook alone: made from the secret of its files, which it does not tell."""
+    """The secret of a phone's phonebook, which is made from that of its files and does not reveal it."""
     return hmac.new(secret.encode(), b"phonebook", "sha256").hexdigest()[: 2 * SECRET_OCTETS]
 
 

@@ -80,7 +80,7 @@ class Trunks:
             db.table("trunks").upsert(row_of(trunk, OF_TRUNK), pk=("tenant", "name"))
 
     def _check_others(self, trunk: Trunk, before: Trunk | None) -> None:
-        """Raises StoreError where a trunk's calls could be another's, and could not `before`."""
+        """Check that a trunk's calls cannot be another's, unless they could `before`. Raises StoreError."""
         with self._connections.reported():
             every, _ = self.read(self._connections.connection)
         others = [one for one in every if one.key != trunk.key]
@@ -141,7 +141,7 @@ def words() -> Iterator[None]:
 
 
 def row_of(remote: Remote, defaults: Mapping[str, Any]) -> dict[str, str]:
-    """A row as a table of somebody else's servers has it: the password apart from what else is said."""
+    """The row of a server of somebody else, with the password apart from what else is set."""
     said = {name: getattr(remote, name) for name in defaults if name != "password"}
     return {
         "tenant": remote.tenant,
@@ -158,7 +158,7 @@ def as_json(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
 
 
 def typed(name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
-    """A value as people and JSON have it, as its field has it. Raises StoreError."""
+    """The value of a field, from the form that people and JSON have. Raises StoreError."""
     default = defaults[name]
     if isinstance(default, Enum):
         try:

@@ -1,4 +1,4 @@
-"""`python -m blfd.web OPTIONS`: serves until its standard input ends, which is the server's to hold open.
+"""`python -m blfd.web OPTIONS`: serves until its standard input ends, which the server holds open.
 
 OPTIONS is a JSON object: `database`; `log_format`; `host`, `ports` and `ca` as in Place; `listeners`, each
 with `name` (provision, portal or metrics), `scheme`, `address` and `port`; for https `certificate` and
@@ -38,8 +38,8 @@ from blfd.web.site import Site
 log = logging.getLogger("blfd.web")
 
 RENEWAL = 1.0  # seconds between looks whether the certificate has changed
-GRACE = 1  # seconds for requests to end; a lamp board's never does
-WORDS = {  # what an error says: what is served, and the option that says where
+GRACE = 1  # seconds that requests have to end; a lamp board's never does
+WORDS = {  # for errors: what is served, and the option that says where
     "provision": ("files", "--provision"),
     "portal": ("the portal", "--web"),
     "metrics": ("metrics", "--metrics"),
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _certificates(options: dict[str, Any]) -> Certificates | None:
-    """The certificate that https is served with; None where nothing is served with it."""
+    """The certificate for https; None where nothing is served by https."""
     if all(one["scheme"] != "https" for one in options["listeners"]):
         return None
     files = PemFiles(Path(options["certificate"]), Path(options["certificate_key"]))
@@ -93,7 +93,7 @@ def listening(listener: dict[str, Any]) -> socket.socket:
         kind = socket.AF_INET6 if hosts.is_ipv6(host) else socket.AF_INET
         both = host == hosts.EVERY
         made = socket.create_server((host, port), family=kind, backlog=2048, dualstack_ipv6=both)
-        # asyncio sees to that where it opens the socket; without it, pages wait 40 ms for an ACK
+        # asyncio does so where it opens the socket itself; without it, pages wait 40 ms for an ACK
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
     except OSError as error:
@@ -116,7 +116,7 @@ def _config(
         application,
         log_config=None,
         log_level="warning",
-        access_log=False,  # it would show the secret in each address
+        access_log=False,  # such a log would have the secret of each address
         server_header=False,
         http=ShortLived if listener["name"] == "provision" else Prompt,
         h11_max_incomplete_event_size=MAX_HEADER,
@@ -136,7 +136,7 @@ async def _serve(
     feed: Feed,
     certificates: Certificates | None,
 ) -> None:
-    """Serve until the input ends; then whoever follows the feed is sent away, and requests have GRACE."""
+    """Serve until the input ends; then the streams of the feed end, and requests have GRACE to do so."""
     renewal = asyncio.create_task(_renew(certificates)) if certificates else None
     loop = asyncio.get_running_loop()
 
@@ -160,7 +160,7 @@ async def _renew(certificates: Certificates) -> None:
         await asyncio.sleep(RENEWAL)
         try:
             await asyncio.to_thread(certificates.renew)
-        except Exception:  # the next change may be in order
+        except Exception:  # the next certificate may be in order
             log.exception("the certificates were not read again")
 
 

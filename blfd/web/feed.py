@@ -1,7 +1,7 @@
-"""What changes, as it changes, for who looks on: lamps and pickups of a tenant.
+"""Lamps and pickups of tenants as they change, for everybody who follows them.
 
-The server is asked as long as anybody looks on, ten times a second, by one task for all: one more reader
-costs the SIP thread nothing.
+While anybody does, one task asks the server ten times a second for all readers, so one more of them costs the
+SIP thread nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ Row = dict[str, Any]
 class Event:
     """What a reader is told; `kind` is "lamps" (all that are watched, `rows` as `blfd lamps --json`), "lamp"
     (one that changed), "pickup" (an attempt, as of `blfd pickups --json`), "down" (no server answers) or
-    "beat" (all is well). Of one that many are told, `texts` keeps what is written, by what they may see."""
+    "beat" (all is well). One that many are told is written once for each set of what they may see, and kept
+    in `texts`."""
 
     kind: str
     rows: list[Row]
@@ -39,9 +40,9 @@ class Event:
 
 
 class Watched(NamedTuple):
-    """Whose lamps a reader is told: of a tenant these `extensions`, or with None all of them.
+    """Whose lamps a reader is told: these `extensions` of a tenant, or all with None.
 
-    Beside them a reader is told those of `calls` that have a call; with None, all that have one.
+    Beside them, a reader is told of those of `calls` that have a call; of all that have one, with None.
     """
 
     tenant: str
@@ -49,7 +50,8 @@ class Watched(NamedTuple):
     calls: frozenset[str] | None = frozenset()
 
     def of(self, rows: list[Row], *, news: bool) -> list[Row]:
-        """The rows of the tenant's that a reader is to be told; as `news` also of calls that have ended."""
+        """Those of the tenant's rows that a reader is told; with `news`, also those whose calls have
+        ended."""
         known = self.extensions
         if known is None:
             return rows
@@ -77,7 +79,7 @@ class Feed:
     async def follow(self, watched: Watched) -> AsyncGenerator[Event, None]:
         """Events: first all lamps that are watched (or "down"), then what changes.
 
-        They end for who reads too slowly, and has to begin again, and when the feed is closed.
+        They end when the feed is closed, and for a reader that is too slow, which has to begin again.
         """
         queue: asyncio.Queue[Event] = asyncio.Queue(BEHIND)
         self._readers[queue] = (
@@ -117,7 +119,7 @@ class Feed:
         return Event("lamps", watched.of([*found, *guests], news=False))
 
     async def _all(self, tenant: str) -> Event:
-        """All lamps of a tenant as they are from now on: all who wait for their turn share one answer, as
+        """All lamps of a tenant, no older than this call. Who waits at the same time shares one answer, as
         many come at once after a restart."""
         asked = self._asked.get(tenant)
         if asked is None:
@@ -126,7 +128,7 @@ class Feed:
 
     async def _ask_all(self, tenant: str) -> Event:
         async with self._turn:
-            del self._asked[tenant]  # who comes from here on may have been told less of what changes
+            del self._asked[tenant]  # who comes from here on needs a newer answer
             try:
                 return Event("lamps", await run_in_threadpool(self._client.call, "lamps", tenant=tenant))
             except (NotRunning, ControlError):

@@ -21,7 +21,7 @@ from blfd.core.access.limits import Rates
 LONGEST = 30.0  # seconds that a connection lives, whatever comes over it: a phone needs one
 MAX_HEADER = 16_384  # octets
 BEHIND_SIP = 5  # steps of niceness
-LINES_PER_SECOND = 1  # of one text, in which the client is named
+LINES_PER_SECOND = 1  # with the same text, which names the client
 FILES = 4096  # connections at a time, where the system lets us
 
 
@@ -37,7 +37,7 @@ class _OfClient(logging.LoggerAdapter[logging.Logger]):
 
 
 class Seldom(logging.Filter):
-    """Leaves out what is logged of one client's requests too often: such as that they cannot be read."""
+    """Leaves out lines that one client causes too often, such as that its requests cannot be read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Seldom(logging.Filter):
 
 
 class _Named(H11Protocol):
-    """HTTP that says in the log who has sent what cannot be read."""
+    """HTTP that names the client in the log where a request cannot be read."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -78,9 +78,9 @@ class ShortLived(_Named):
 
 
 class Prompt(_Named):
-    """HTTP where a request, once a connection is there, has to be complete within `LONGEST`.
+    """HTTP whose requests have to be complete `LONGEST` seconds after the connection was made.
 
-    Then it may take its time: a lamp board's answer has no end.
+    After that they may take their time, as the answer of a lamp board has no end.
     """
 
     _end: asyncio.TimerHandle | None = None
@@ -130,7 +130,8 @@ class BoundedBody:
 
 
 def make_room() -> None:
-    """Let SIP go first, and have files for all phones at once after a power cut, as 1,024 are few."""
+    """Let SIP go first, and allow open files enough for all phones at once after a power cut: 1,024 are
+    few."""
     os.nice(BEHIND_SIP)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)

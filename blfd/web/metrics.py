@@ -52,7 +52,7 @@ COUNTERS = {
 
 
 class Server(Collector):
-    """What the server says of itself, as metrics; `blfd_up` is 0 and alone where it does not answer."""
+    """What the server says of itself, as metrics; where it does not answer, `blfd_up` alone, which is 0."""
 
     def __init__(self, client: ControlClient) -> None:
         self._client = client
@@ -86,7 +86,7 @@ def _labelled(found: dict[str, Any]) -> Iterator[Metric]:
 
 
 def _latency(found: dict[str, Any]) -> Metric:
-    """The histogram of the latency: for Prometheus, each bucket counts all that are below it, too."""
+    """The histogram of the latency; each bucket of Prometheus also counts what is in the smaller ones."""
     total, buckets = 0, []
     for bound, count in zip([*found["bounds"], "+Inf"], found["counts"], strict=True):
         total += count

@@ -1,4 +1,4 @@
-"""How long who keeps failing waits, and who comes with many others: phones for files, people at sign-in."""
+"""How long clients wait that keep failing, or come with many others: phones for files, people at sign-in."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MAX_SOURCES = 10_000
 
 
 class Patience:
-    """How long a source waits that keeps failing: a name, or a sender as `hosts` has it.
+    """How long a source that keeps failing has to wait: a name, or a sender as `hosts` has it.
 
-    `now` is of any clock that only rises.
+    `now` is the time of any clock that only rises.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,8 @@ class Busy(Exception):
 
 
 class Turns:
-    """Turns at work that is dear: `at_once` have one at a time, and `most` are here with those that wait."""
+    """Turns at expensive work: `at_once` callers have one at the same time, and `most` are here, with those
+    who wait."""
 
     def __init__(self, at_once: int, most: int) -> None:
         self._free, self._room = asyncio.Semaphore(at_once), most

@@ -22,8 +22,8 @@ def event_stream(
 ) -> StreamingResponse:
     """Events `lamps` (all that are watched), `lamp` (what changed), `pickup` and `down`: rows as JSON.
 
-    Who may not know callers is not told them; pickups are for those who may, and have `read`.
-    `still_welcome` is asked at each beat of the feed: whose session or token is gone is told nothing more.
+    A visitor who may not know callers is not told them; pickups are for those who may, and may read.
+    `still_welcome` is asked at each beat of the feed, so nothing is told once the session or token is gone.
     """
 
     async def stream() -> AsyncIterator[str]:

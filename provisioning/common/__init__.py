@@ -58,7 +58,8 @@ def normal(name: str, value: str | None) -> tuple[str, str | None]:
 
 
 def chosen(layers: Iterable[tuple[str, Mapping[str, str | None]]]) -> dict[str, Chosen]:
-    """The common settings that count: of several layers the last one's, and ours where there is none."""
+    """The common settings that hold: of several layers the last one's, and our default where there is
+    none."""
     found: dict[str, Chosen] = {
         name: Chosen(common.default) for name, common in COMMON.items() if common.default
     }
@@ -76,8 +77,8 @@ def chosen(layers: Iterable[tuple[str, Mapping[str, str | None]]]) -> dict[str, 
 def told(device: Device, service: Service, name: str, value: str) -> Told:
     """What a phone is told for a common setting.
 
-    A value that was one when it was set, and is none any more (a zone that the tz database has no longer),
-    takes no phone its file.
+    A value that is no longer one, such as a zone that the tz database has dropped, keeps no phone from its
+    file.
     """
     translation = maker_of(device.model.path).TRANSLATIONS.get(name)
     if translation is None:

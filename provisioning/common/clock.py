@@ -50,8 +50,8 @@ class Change(NamedTuple):
 class Clock(NamedTuple):
     """A zone's clock: `offset` in seconds east of UTC, and `shift` seconds more from `start` to `end`.
 
-    Where `end` comes earlier in the year, it is the next one's. Without both it is the same all year. `note`
-    says what could not be told.
+    Where `end` comes earlier in the year, it is that of the next year. Without both, the clock is the same
+    all year. `note` says what could not be told.
     """
 
     offset: int
@@ -67,7 +67,8 @@ class Clock(NamedTuple):
 
 @lru_cache(maxsize=2048)
 def clock(zone: str, year: int, shifts: tuple[int, ...] = ()) -> Clock:
-    """The clock of a zone of the tz database in a year; `shifts` are those that a phone takes, if not any.
+    """The clock of a zone of the tz database in a year; `shifts` are those that a phone takes, where it does
+    not take any.
 
     What no phone can be told becomes the offset that most days have, with a note. Raises KeyError and
     ValueError for a zone that does not exist.
@@ -137,7 +138,7 @@ def _changes(zone: ZoneInfo, year: int) -> tuple[_Put, ...]:
 
 
 def _moment(zone: ZoneInfo, start: datetime, end: datetime, before: int) -> datetime:
-    """The moment, to the minute, between the two when the offset is no more what it was before."""
+    """The first minute between the two moments that has another offset than the earlier one."""
     low, high = 0, int((end - start).total_seconds()) // 60
     while high - low > 1:
         middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""What a site says of numbers outside; with the tenant's own, each maker makes its dial plan of it."""
+"""What a site says of numbers outside: each maker makes its dial plan of that and of the tenant's numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def with_dialling(service: Service, values: Mapping[str, str]) -> Service:
 
 def _dialled(name: str) -> Translation:
     def tell(device: Device, service: Service, value: str) -> Told:
-        """The settings of the whole dial plan, as the setting has a say in all of it."""
+        """The settings of the whole dial plan, as each of these settings concerns all of it."""
         vendor = vendor_of(device.model.path)
         plan = vendor.dialling(device, with_dialling(service, {name: value}))
         return Told(tuple(plan), "" if vendor.SENDS_AT_ONCE else BY_TIMER)

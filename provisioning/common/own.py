@@ -1,4 +1,4 @@
-"""Makers' own settings: which names are known, and which of them a phone's registration hangs on."""
+"""Makers' own settings: which names are known, and on which of them a phone's registration depends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def accepted(
 
 
 def check_registration(vendor: str, name: str, lines: int) -> None:
-    """Raises ProvisioningError for what the server has to say itself, to phones of so many accounts."""
+    """Check that the server does not have to say this itself, to phones of so many accounts. Raises
+    ProvisioningError."""
     found = maker_of(vendor).REGISTRATION.fullmatch(name)
     line = found and found.groupdict().get("line")
     if found and (line is None or int(line) <= lines):

@@ -44,7 +44,7 @@ class Maker(Protocol):
         """The passwords of the phone's web page."""
 
     def slot(self, name: str, value: str) -> str:
-        """The purpose of a setting: of two with the same one the later counts."""
+        """What a setting is for: of two settings for the same, the later one counts."""
 
 
 def as_values(values: Mapping[str, str], *names: str) -> Translation:
@@ -100,7 +100,7 @@ def servers(first: str, second: str, *more: Pair) -> Translation:
 
 
 def ordered(names: Mapping[str, str], value: str) -> tuple[list[str], str]:
-    """Codecs in the maker's names, the best first; and what is said of those that it has no name for."""
+    """Codecs in the maker's names, the best first; and a note on those for which it has no name."""
     wanted = value.split(",")
     unknown = [codec for codec in wanted if codec not in names]
     note = f"{UNKNOWN} for {', '.join(unknown)}" if unknown else ""

@@ -45,7 +45,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield f"Display_Name_{number}_", account.shown
         yield f"SIP_Transport_{number}_", service.transport.upper()
         yield f"Register_Expires_{number}_", str(service.register_expires)
-        yield f"Auth_Resync-Reboot_{number}_", "No"  # or it challenges our NOTIFY, and nobody answers that
+        yield f"Auth_Resync-Reboot_{number}_", "No"  # else it challenges our NOTIFY, which nobody answers
         yield from _key(number, str(number), account.shown, "")
     for number in device.free_lines:
         yield f"Line_Enable_{number}_", "No"
@@ -65,9 +65,9 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """A plan of our own, and no star codes of the phone's, which would be acted on before ours are complete.
+    """Our own plan, without the phone's star codes, which would act before ours are complete.
 
-    Keys of the 88xx pick up by a star code of the phone's, which so has to stay: no document tells another.
+    One of those has to stay on the 88xx: its keys pick up by it, and no document tells of another way.
     """
     entries = service.dial_plan.written(_entry, PLAN_CHARACTERS)
     addresses = "Enable_IP_Dialing" if _is_spa(device.model) else "Enable_URI_Dialing"

@@ -22,8 +22,8 @@ NOTHING, MEMORY, LINE = "0", "1", "2"  # types of keys
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     """The settings; a name is the way to the element: `sip/line[1]/PhoneNumber`.
 
-    The phone reads a file whose version is higher than that of the one before; or, once it goes by its
-    digest, whatever is another one.
+    The phone reads a file only if its version is higher than that of the last one; or, where it compares
+    digests, if it has changed.
     """
     yield "Version", f"2.{service.version}"
     yield "mt/AutoServerDigest", "1"

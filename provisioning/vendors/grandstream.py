@@ -34,7 +34,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "sip.subscriber.password", account.password
         yield line + "sip.subscriber.name", account.shown
         yield line + "sip.transport", TRANSPORTS[service.transport]
-        yield line + "sip.uriSchemeWhenUsingTls", "sip"  # by `sips` who has no TLS could not be called
+        yield line + "sip.uriSchemeWhenUsingTls", "sip"  # by `sips`, phones without TLS could not be called
         yield line + "sip.registerExpiration", formats.minutes(service.register_expires)
         yield line + "sip.subscribe.expiration", formats.minutes(service.subscribe_expires)
         yield line + "sip.blf.callPickup.prefix", service.directed_code
@@ -43,7 +43,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     yield from dialling(device, service)
     for number in device.free_lines:
         yield f"account.{number}.enable", "No"
-    yield "sip.notify.challenge", "No"  # or it challenges our NOTIFY, and nobody answers that
+    yield "sip.notify.challenge", "No"  # otherwise it challenges our NOTIFY, which nobody answers
     yield "sip.blf.pickupScreen.enable", "Yes"
     yield "sip.blf.pickupSound.enable", "Yes"
     if service.url:

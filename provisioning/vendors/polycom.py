@@ -65,7 +65,7 @@ def _watched(device: Device) -> Iterator[tuple[str, str]]:
         yield resource + "label", key.shown
         yield resource + "type", "normal"
     for number in range(len(watched) + 1, device.room + 1):
-        yield f"attendant.resourceList.{number}.address", ""  # or one that was there before would stay
+        yield f"attendant.resourceList.{number}.address", ""  # otherwise one that was there before would stay
     yield "attendant.behaviors.display.spontaneousCallAppearances.normal", "1"
     yield "attendant.behaviors.display.remoteCallerID.normal", "1"
     yield "attendant.ringType", AUDIBLE

@@ -43,7 +43,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield f"user_active[{number}]", "off"
     yield "user_event_list_uri[1]", device.event_list
     yield from dialling(device, service)
-    yield "challenge_response", "off"  # or it challenges our NOTIFY, and nobody answers that
+    yield "challenge_response", "off"  # otherwise it challenges our NOTIFY, which nobody answers
     yield "callpickup_dialoginfo", "on"
     yield "refuse_call_pickup_of_connected_calls", "on"
     if service.url:
@@ -62,7 +62,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """Rules for numbers that are sent at once, and the timer that the rest waits for, which is off else."""
+    """Rules for numbers that are sent at once, and the timer for which the rest waits; it is off by
+    default."""
     plan = service.dial_plan
     rules = [rule for rule in plan.written(_rule, PLAN_CHARACTERS) if rule]
     if not plan.needs_pound:

@@ -15,7 +15,7 @@ SENDS_AT_ONCE = True
 KINDS = frozenset(KeyKind)
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "2"}
 NOTHING = "0"
-NO_VALUE = "%NULL%"  # which an empty one is not
+NO_VALUE = "%NULL%"  # means no value, which an empty one does not
 TYPES = {KeyKind.SPEED_DIAL: "13", KeyKind.LINE: "15", KeyKind.BLF: "16", KeyKind.LIST: "39"}
 HEAD = "#!version:1.0.0.1"
 BOOT = "y000000000000.boot"
@@ -48,7 +48,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "direct_pickup_code", service.directed_code
         yield line + "group_pickup_code", service.group_code
     for number in device.free_lines:
-        yield f"account.{number}.enable", "0"  # or a line that was there before would stay
+        yield f"account.{number}.enable", "0"  # otherwise a line that was there before would stay
     yield "account.1.blf.blf_list_uri", device.event_list or NO_VALUE
     if device.event_list:
         yield "account.1.blf_list_code", service.directed_code
@@ -95,7 +95,7 @@ def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:
             yield from _line(next(places), key.value, device.label(key))
         else:
             yield from _key(next(places), key, service)
-    for place in places:  # or keys that were there before would stay
+    for place in places:  # otherwise keys that were there before would stay
         yield f"{place}.type", NOTHING
 
 

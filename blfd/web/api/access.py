@@ -85,7 +85,7 @@ def system(*scopes: str) -> Callable[..., Place]:
 Reading = Annotated[At, Depends(at("read"))]
 Writing = Annotated[At, Depends(at("write"))]
 Knowing = Annotated[At, Depends(at("read", "callers"))]
-"""Of who talks with whom."""
+"""For what tells who talks with whom."""
 
 System = Annotated[Place, Depends(system())]
 

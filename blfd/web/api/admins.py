@@ -1,4 +1,4 @@
-"""Administrators, and tokens for this API; of a tenant, and under /system of the system.
+"""Administrators, and tokens for this API: those of a tenant, and under /system those of the system.
 
 Who gives rights to others has to have them all: a token that may only write cannot make itself a better one.
 """
@@ -20,7 +20,7 @@ RoleName = Literal["administrator", "attendant", "viewer"]
 
 
 class Admin(BaseModel):
-    """`tenant` is null for who looks after the system."""
+    """An administrator; `tenant` is null for one of the system."""
 
     name: str
     tenant: str | None
@@ -28,7 +28,7 @@ class Admin(BaseModel):
 
 
 class NewAdmin(Sent):
-    """Who is of a tenant is called NAME@TENANT."""
+    """An administrator to add; one of a tenant is called NAME@TENANT."""
 
     name: str
     password: str
@@ -55,7 +55,7 @@ class NewToken(Sent):
 
 
 class MadeToken(Token):
-    """A token as it was made: its secret is in `token`, which nobody can show again."""
+    """A token that was just made; `token` is its secret, which nobody can show again."""
 
     token: str
 

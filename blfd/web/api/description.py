@@ -22,7 +22,7 @@ _pages = Environment(
 
 
 def as_it_is(spec: dict[str, Any]) -> dict[str, Any]:
-    """The description where each operation has the errors that it can have, and a summary in plain words."""
+    """The description, where each operation has a summary, and only the errors that it can have."""
     for path, methods in spec["paths"].items():
         for method, operation in methods.items():
             for status in _never(path, method, operation):

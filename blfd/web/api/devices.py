@@ -37,7 +37,7 @@ class Device(BaseModel):
 
 
 class DeviceState(Device):
-    """And what it has done: `fetched` is "never" or when it last came for its files.
+    """A phone, and what it has done; `fetched` is "never" or when it last came for its files.
 
     `left_out` is how many of its team have no key on it.
     """
@@ -67,7 +67,7 @@ class DeviceChange(Sent):
 
 
 class DeviceImportRow(BaseModel):
-    """What would become of a row of the file; where there is a problem, nothing."""
+    """What would become of a row of the file; nothing, where there is a problem."""
 
     mac: str
     model: str
@@ -78,7 +78,7 @@ class DeviceImportRow(BaseModel):
 
 
 class DeviceAddress(BaseModel):
-    """Where a phone fetches its files: it holds the phone's secret."""
+    """The address at which a phone fetches its files, which holds the phone's secret."""
 
     mac: str
     model: str
@@ -91,7 +91,7 @@ class DevicesImported(Imported):
 
 
 class Told(BaseModel):
-    """How many registered phones are told to fetch their files, of how many devices."""
+    """How many registered phones were told to fetch their files, and how many devices were meant."""
 
     told: int
     devices: int
@@ -142,13 +142,13 @@ def preview_device_import(at: Writing, file: Csv, update: Update = False) -> lis
 
 @router.get("/exports/devices", response_class=CsvFile)
 def export_devices(at: Reading) -> CsvFile:
-    """A file that an import takes; what is secret, and what was set for phones alone, is not in it."""
+    """A file that an import takes, without secrets and without the settings of single phones."""
     return CsvFile(device_files.export(at.desk, at.tenant))
 
 
 @router.get("/exports/addresses", response_class=CsvFile)
 def export_addresses(at: Writing) -> CsvFile:
-    """Where each phone fetches its files: with its secret, so for those who may change phones."""
+    """The address of each phone's files, which holds its secret; so only for who may change phones."""
     found = device_files.addresses(at.desk, at.tenant)
     return CsvFile(device_files.in_file(found, device_files.ADDRESSES))
 

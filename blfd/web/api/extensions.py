@@ -35,8 +35,8 @@ Csv = Annotated[bytes, csv_body(extensions.COLUMNS)]
 
 
 class Extension(BaseModel):
-    """`withhold`: its number is not shown outside. `dnd`: do not disturb. `forward_no_answer` holds after
-    `forward_after` seconds."""
+    """An account. With `withhold`, its number is not shown outside; `dnd` is do not disturb;
+    `forward_no_answer` holds after `forward_after` seconds."""
 
     extension: str
     tenant: str
@@ -75,15 +75,16 @@ class ExtensionChange(Sent):
 
 
 class NewNumber(Sent):
-    """`password` is needed, and may be that of before: only a hash is kept that has the number in it."""
+    """Another number. The `password` is needed, though it may be the same: its hash is made of the number,
+    too."""
 
     extension: str
     password: str
 
 
 class Renumbered(BaseModel):
-    """`notes` say what went along, and what did not; `devices` have other files now, and `told` registered
-    phones were told to fetch them."""
+    """`notes` say what has changed along with it, and what has not; `devices` are phones with other files
+    now, and `told` is how many registered ones were told to fetch them."""
 
     extension: Extension
     notes: list[str]
@@ -92,7 +93,7 @@ class Renumbered(BaseModel):
 
 
 class ImportRow(BaseModel):
-    """What would become of a row of the file; where there is a problem, nothing."""
+    """What would become of a row of the file; nothing, where there is a problem."""
 
     extension: str
     name: str
@@ -101,7 +102,7 @@ class ImportRow(BaseModel):
 
 
 class Imported(BaseModel):
-    """How many rows of the file did what."""
+    """How many rows of the file were added, changed something, or were there already."""
 
     added: int
     changed: int
@@ -140,7 +141,7 @@ def preview_extension_import(at: Writing, file: Csv, update: Update = False) -> 
 
 @router.get("/exports/extensions", response_class=CsvFile)
 def export_extensions(at: Reading) -> CsvFile:
-    """A file that an import takes; passwords are not kept, so it has none, and an update leaves them."""
+    """A file that an import takes. It has no passwords, as they are not kept, and an update leaves them."""
     return CsvFile(extensions.export(at.desk, at.tenant))
 
 
@@ -165,7 +166,8 @@ def change_extension(
 def renumber_extension(
     at: Writing, response: Response, extension: str, new: NewNumber, expected: Expected
 ) -> Row:
-    """All that names it goes along. Its phones are unregistered, its watchers told."""
+    """Whatever names the extension names the new number then; its phones are unregistered, its watchers
+    told."""
     done = renumbering.renumber(at.desk, at.tenant, extension, new.extension, new.password, expected=expected)
     return {**done._asdict(), "extension": tagged(response, done.row)}
 

@@ -26,7 +26,7 @@ class Page(BaseModel, Generic[T]):
 def cut(
     model: type[T], rows: list[Row], key: str, limit: int, after: str | None, search: str = ""
 ) -> Page[T]:
-    """One page of rows that are sorted by `key`, of those with the words of `search`."""
+    """One page of the rows that have the words of `search`; rows are sorted by `key`."""
     found = [row for row in matching(rows, search) if after is None or str(row[key]) > after]
     items = [model.model_validate(row) for row in found[:limit]]
     return Page[T](items=items, next=str(found[limit - 1][key]) if len(found) > limit else None)

@@ -56,7 +56,7 @@ def problem(status: int, title: str, detail: str) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Every error of the operations becomes a problem."""
+    """Make a problem of every error of an operation."""
     for kind, status, title in STATUSES:
         app.add_exception_handler(kind, _answer(status, title))
 

@@ -16,7 +16,7 @@ Scope = Annotated[str, Query(description=SCOPE)]
 
 
 class Setting(BaseModel):
-    """One that is set; a password's value is hidden: it is empty here."""
+    """A setting that is set; the value of a password is hidden, and empty here."""
 
     scope: str = Field(description=SCOPE)
     name: str
@@ -25,7 +25,7 @@ class Setting(BaseModel):
 
 
 class NewSetting(Sent):
-    """`name` is one of all makers (see the common settings), or a maker's own."""
+    """`name` is one that all makers share (see the common settings), or a maker's own."""
 
     scope: str = Field("*", description=SCOPE)
     name: str
@@ -33,7 +33,7 @@ class NewSetting(Sent):
 
 
 class Done(BaseModel):
-    """`notes` is what there is to say of it that is no error: what some phones are not told, and why."""
+    """`notes` say what of it some phones are not told, and why; that is no error."""
 
     notes: list[str]
 
@@ -41,7 +41,8 @@ class Done(BaseModel):
 class CommonSetting(BaseModel):
     """A setting with one name for all makers, as it is in a scope.
 
-    `otherwise` is what holds where it is not set there: of a wider scope, which `origin` names, or ours.
+    Where it is not set there, `otherwise` holds: what a wider scope says, which `origin` names, or our
+    default.
     """
 
     name: str
@@ -66,17 +67,17 @@ def _routes(prefix: str, place: Callable[..., Callable[..., Place]], of: str) ->
 
     @router.get("/settings")
     def list_settings(at: Reading) -> list[Setting]:
-        """All that is set, for whichever phones."""
+        """All settings that are set, whichever phones they are for."""
         return [Setting(**row) for row in overrides.all(at.desk, at.tenant)]
 
     @router.post("/settings")
     def set_setting(at: Writing, new: NewSetting) -> Done:
-        """Refused where a phone of the scope would break."""
+        """Sets a setting; refused where a phone of the scope would break."""
         return Done(notes=overrides.set(at.desk, at.tenant, new.scope, new.name, new.value))
 
     @router.delete("/settings", status_code=204)
     def unset_setting(at: Writing, name: str, scope: Scope = "*") -> None:
-        """What a wider scope or blfd says holds again."""
+        """Takes a setting back: what a wider scope or blfd says holds again."""
         overrides.unset(at.desk, at.tenant, scope, name)
 
     @router.get("/settings/common")

@@ -38,10 +38,10 @@ _Body = TypeVar("_Body", bound=Sent)
 
 
 def changing(of: type[BaseModel], *but: str) -> Callable[[type[_Body]], type[_Body]]:
-    """A decorator of a body that changes what `of` shows: gives it those fields, each of which may be left
-    out.
+    """A decorator for the body of a change of what `of` shows: it adds those fields, each of which may be
+    left out.
 
-    What the body says itself stays; `but` are fields that are not changed in this way.
+    Fields that the body has itself stay as they are; `but` are fields that cannot be changed in this way.
     """
     shown = get_type_hints(of, include_extras=True)
 
@@ -56,7 +56,7 @@ def changing(of: type[BaseModel], *but: str) -> Callable[[type[_Body]], type[_Bo
 
 
 def only_known(request: Request) -> None:
-    """A dependency of every operation: the query has parameters of the operation alone."""
+    """A dependency of every operation: refuses parameters in the query that the operation does not have."""
     known = list(_parameters(request.scope["route"].dependant))
     for name, _ in request.query_params.multi_items():
         if name in known:

@@ -74,7 +74,7 @@ def edit(place: Writing, name: str) -> Response:
 
 
 def _page(place: There, row: Row, error: str = "", status: int = 422) -> Response:
-    """The page of an administrator; it has the version of what it shows, which a change is compared with."""
+    """The page of an administrator, with the version of what it shows, to which a change is compared."""
     return place.page(
         "admin.html",
         status if error else 200,

@@ -1,7 +1,7 @@
 """One thing done to many rows of a list: to those that are ticked, or to all that match the search.
 
-What cannot be undone, and what is done to more than one sees, is asked about first, on a page that says what
-it means. The rows go through that page, so that nothing is done to others than it has shown.
+What cannot be undone, or concerns more rows than a page shows, is asked about first, on a page that says what
+it means. The rows are kept in that page, so that nothing is done to rows that it has not shown.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Act = Callable[[Here, list[str], str | None], str]
 
 
 class Doing(NamedTuple):
-    """What can be done to many: `label` is how it is chosen; with `loss`, which says what goes with them, it
-    is always asked about first.
+    """What can be done to many rows, and is chosen by its `label`.
 
-    `act` gets what is chosen and the version that was shown, and returns a key of DONE.
+    With `loss`, which says what is lost, it is always asked about first. `act` gets the chosen rows and the
+    version that was shown, and returns a key of DONE.
     """
 
     label: str
@@ -34,7 +34,7 @@ class Doing(NamedTuple):
 
 
 def changing(change_many: Callable[..., None], **fields: str) -> Act:
-    """An act that sets the same fields of all that are chosen."""
+    """An act that sets the same fields in all chosen rows."""
 
     def act(here: Here, chosen: list[str], version: str | None) -> str:
         change_many(here.desk, here.tenant, chosen, **fields)
@@ -44,7 +44,7 @@ def changing(change_many: Callable[..., None], **fields: str) -> Act:
 
 
 def losing(operation: Callable[..., None], done: str) -> Act:
-    """An act that does an operation to all that are chosen, unless they are others than when it was asked."""
+    """An act that does an operation to all chosen rows, unless they have changed since it was asked about."""
 
     def act(here: Here, chosen: list[str], version: str | None) -> str:
         operation(here.desk, here.tenant, chosen, version)

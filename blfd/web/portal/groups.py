@@ -100,8 +100,10 @@ def _page(
     error: str = "",
     conflict: bool = False,
 ) -> Response:
-    """The page of a group: `stored` is what there is, `group` as it is to be. In a large tenant it has the
-    extensions that differ, and a part of the others; those without boxes on it stay as they are stored.
+    """The page of a group: `stored` is the group as it is, `group` as it is to be.
+
+    In a large tenant it shows the extensions that differ, and a part of the others; those without boxes on it
+    stay as they are.
     """
     form = form or FormData()
     pickers, targets = set(group["pickers"]), set(group["targets"])
@@ -148,9 +150,10 @@ def _looks(form: FormData) -> bool:
 
 
 def _sent(form: FormData, stored: Row) -> Row:
-    """The group as it is to be. What counts are the boxes that are shown: members are both.
+    """The group as the boxes of the form have it; a member is on both sides.
 
-    The field `shown` has the extensions that the page had boxes for; without it those are all.
+    The field `shown` has the extensions for which the page had boxes: all others stay. Without it, it had
+    boxes for all.
     """
 
     def chosen(field: str) -> set[str]:

@@ -85,7 +85,7 @@ def signed_in(request: Request) -> Visitor | None:
 
 
 def still_signed_in(request: Request) -> Visitor | None:
-    """Who is signed in, for a page that goes on by itself, and so does not keep the session alive."""
+    """Who is signed in, for what a page asks by itself, which does not keep the session alive."""
     return _signed_in(request, used=False)
 
 

@@ -1,6 +1,6 @@
-"""A CSV file is shown as what it would do; what has been shown comes again as text, and is done.
+"""Imports of CSV files: a page shows what a file would do, and sends it again as text to have that done.
 
-It travels through the page, not over a file here: nothing with passwords is left lying if nobody goes on.
+Meanwhile it is kept in the page and in no file here, so that no passwords are left behind if nobody goes on.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Written(NamedTuple):
 
 
 class Editor(NamedTuple):
-    """What is in the form: the `way`, and what each way has."""
+    """What the form has: the `way` that is chosen, and what is filled in for each way."""
 
     way: str
     group: str = ""
@@ -90,7 +90,7 @@ def text_of(chosen: Editor) -> str:
 
 
 def _key(at: int, row: Written) -> LineKey:
-    """The key of a row. Raises StoreError for what would be another key, or several, once it is written."""
+    """The key of a row. Raises StoreError for one whose text would be read as another key, or as several."""
     key = LineKey(KeyKind(row.kind) if row.kind in KINDS else KeyKind.BLF, row.value, row.label)
     try:
         if provisioning.parse_keys(provisioning.written_keys([key])) == (key,):

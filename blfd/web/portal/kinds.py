@@ -17,9 +17,10 @@ from blfd.web.portal.here import Form, Here, Writing
 
 
 class Kind(NamedTuple):
-    """What pages of trunks, routes and upstreams differ in; one is `called` by its name, or what it is of.
+    """What the pages of trunks, routes and upstreams differ in.
 
-    `texts` are what each setting is called, and what has to be known of it. `back` is the page of all.
+    `called` is the label of the field that tells one from another, `texts` are the label and the hint of each
+    setting, and `back` is the page of the list.
     """
 
     what: str

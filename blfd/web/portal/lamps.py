@@ -27,7 +27,7 @@ Wanted = Annotated[Asked, Depends(asked("", "group", "wall", "calls"))]
 
 
 class Section(NamedTuple):
-    """A group's lamps; `members` are all of the group, where not all are shown and they are not too many."""
+    """The lamps of a group; `members` are all of them, where not all are shown and there are not too many."""
 
     name: str
     rows: list[Row]

@@ -19,8 +19,8 @@ _PAGE = re.compile("[1-9][0-9]{0,5}")
 
 
 class Asked(NamedTuple):
-    """What is asked of a list: `sort` is a column, the other way round with a minus before it; `page` counts
-    from 1.
+    """What is asked of a list: `sort` is a column, with a minus before it for the reverse order; `page`
+    counts from 1.
 
     `more` is what else the page is of, such as a group; `name` stands before q, sort and page where a page
     has several lists.
@@ -47,7 +47,7 @@ class Asked(NamedTuple):
         return self._address(page=page)
 
     def by(self, column: str) -> str:
-        """The address of the list by a column, or by that the other way round."""
+        """The address of the list in the order of a column, or in reverse where that is its order already."""
         return self._address(sort=f"-{column}" if self.sort == column else column)
 
     @property
@@ -91,7 +91,7 @@ class Part(NamedTuple):
 
 
 def asked(name: str = "", *more: str) -> Callable[[Request], Asked]:
-    """A dependency: what is asked of the list `name`, with what else an address has of names `more`."""
+    """A dependency: what is asked of the list `name`; `more` are names of what else its address may have."""
 
     def found(request: Request) -> Asked:
         given = request.query_params
@@ -107,7 +107,7 @@ def asked(name: str = "", *more: str) -> Callable[[Request], Asked]:
 
 
 def page_of(text: str) -> int:
-    """The number of a page; that of the first for what is none."""
+    """The number of a page; 1 for a text that is none."""
     return int(text) if _PAGE.fullmatch(text) else 1
 
 
@@ -115,7 +115,7 @@ Listing = Annotated[Asked, Depends(asked())]
 
 
 def part(rows: Sequence[Row], wanted: Asked) -> Part:
-    """The part that is wanted of rows that are all here. Raises StoreError for a column that there is not."""
+    """The wanted part of a list whose rows are all here. Raises StoreError for an unknown column."""
     found = selection.matching(rows, wanted.q)
     if wanted.sort:
         found = selection.in_order(found, wanted.sort)

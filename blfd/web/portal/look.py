@@ -31,7 +31,7 @@ System = Annotated[There, Depends(there("system"))]
 
 @router.get("/t/{tenant}/explain")
 def explain(here: Reading, extension: str = "") -> Response:
-    """The page that asks for an extension, and says what `blfd explain` says; of a name, whose it may be."""
+    """The page that asks for an extension and tells what `blfd explain` tells; of a name, whose it may be."""
     asked, found, likely, error = " ".join(extension.split()), None, list[Row](), ""
     try:
         extensions.get(here.desk, here.tenant, asked)

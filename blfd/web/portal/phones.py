@@ -47,7 +47,7 @@ def _rows(here: Here) -> list[Row]:
 
 
 def _badge(state: str) -> str:
-    """A state in one word, for a list: the rest is on demand."""
+    """A state in one word, for the list; the phone's own page has the rest."""
     plain = state.partition(" (")[0]
     if plain.startswith("registered"):
         return "ok"
@@ -71,7 +71,7 @@ def show(here: Reading, mac: str) -> Response:
 
 @router.post("/secrets/{mac}")
 def secrets(here: Writing, mac: str, form: Form) -> Response:
-    """The secrets of a phone, for this once: the page has no address at which it could be seen again."""
+    """The secrets of a phone, shown once: the page has no address at which it could be seen again."""
     row = devices.get(here.desk, here.tenant, mac)
     return here.page("phone_secrets.html", row=row, secrets=devices.secrets(here.desk, here.tenant, mac))
 

@@ -1,4 +1,4 @@
-"""What phones are told over our own settings: those of a scope, of a tenant or of all; and own templates."""
+"""What a site sets over our settings of phones, for a tenant or for all; and its own templates."""
 
 from __future__ import annotations
 

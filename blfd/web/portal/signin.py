@@ -32,7 +32,7 @@ LONGEST_NAME = 400  # characters of NAME@DOMAIN: a name has 64, and a domain 253
 
 
 def address(request: Request) -> str:
-    """The address at which to sign in, which leads back to this page then."""
+    """The address of the sign-in page, which leads back to this page afterwards."""
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return f"/sign-in?next={quote(here)}" if request.method == "GET" else "/sign-in"
 
@@ -64,7 +64,7 @@ async def _tried(request: Request, name: str, password: str) -> str | None:
         site.patience.failed(key, time.monotonic())
     await asyncio.sleep(max(waits))
     try:
-        async with site.turns.turn():  # who waits does so here, not on the threads that every page needs
+        async with site.turns.turn():  # the waiting is done here, not on the threads that every page needs
             secret = await run_in_threadpool(admins.sign_in, site.store, name, password)
     except Busy:
         text = "Too many sign in at this moment: try again in a minute."
@@ -79,7 +79,7 @@ async def _tried(request: Request, name: str, password: str) -> str | None:
 
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
-    if request.headers.get("sec-fetch-site") == "cross-site":  # so says the browser, and no page can
+    if request.headers.get("sec-fetch-site") == "cross-site":  # the browser says so, and no page can forge it
         raise HTTPException(403, "Another site's page asks to sign in here: use the page of this portal.")
     fields = await request.form()
     name, then = _sound(fields, "name")[:LONGEST_NAME], _inside(_sound(fields, "next"))

@@ -19,7 +19,7 @@ REALM = "blfd provisioning"
 NONCE_LIFETIME = 300  # seconds
 NOBODY = DeviceRow(
     "", "", "", (), secret=secrets.token_hex(16)
-)  # this row is compared with where there is no such phone
+)  # where there is no such phone, this row is compared with
 
 _PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
 
@@ -29,14 +29,14 @@ class Stale(Exception):
 
 
 class Access:
-    """Finds phones by what they show of themselves; nothing tells an unknown one from a wrong secret."""
+    """Finds phones by the secret that they show; an unknown phone and a wrong secret get the same answer."""
 
     def __init__(self, devices: Devices) -> None:
         self._devices = devices
         self._nonces = Nonces(secrets.token_bytes(32), secrets.token_hex(MARK_OCTETS))
 
     def by_secret(self, secret: str) -> DeviceRow | None:
-        """The phone of a secret, found by the database's index, in a time that tells nothing to a network."""
+        """The phone of a secret, found by an index; how long that takes tells nothing over a network."""
         row = self._devices.by_secret(secret) or NOBODY
         return row if hmac.compare_digest(secret.encode(), row.secret.encode()) else None
 

@@ -39,7 +39,7 @@ class Files:
     def __init__(self, store: Store, phones: Phones) -> None:
         self._store, self._phones = store, phones
         self._access, self._patience = Access(store.devices), Patience()
-        self._thread = ThreadPoolExecutor(1, "files")  # one, as nonces and patience are not for several
+        self._thread = ThreadPoolExecutor(1, "files")  # one: nonces and patience are not made for several
 
     def application(self) -> Starlette:
         routes = [
@@ -59,7 +59,7 @@ class Files:
         return await self._answered(request, self._to_credentials)
 
     async def _answered(self, request: Request, answer: Callable[[Request, str], Response]) -> Response:
-        """The answer, from the thread of the files, as the database may be locked and other pages go on."""
+        """The answer, made on the thread of files: while the database is locked, other pages go on."""
         source = _source(request)
         if seconds := self._patience.wait(hosts.sender(source), time.monotonic()):
             await asyncio.sleep(seconds)
@@ -127,7 +127,7 @@ class Files:
         return Response(content, headers=headers, media_type=kind)
 
     def _note(self, row: DeviceRow, fetch: Fetch, name: str) -> None:
-        """Keep that a phone has fetched a file; it gets it also when the disk is full."""
+        """Record that a phone has fetched a file, which it gets even if the disk is full."""
         text = "%s fetched %s from %s (%s)"
         log.info(text, written_mac(row.mac), name, fetch.address, fetch.user_agent)
         try:
@@ -137,7 +137,7 @@ class Files:
 
 
 def _has(said: list[str], tag: str) -> bool:
-    """Whether a client says by If-None-Match that it has what has this tag (RFC 9110, section 13.1.2)."""
+    """Whether a client has the file of this tag, as it says by If-None-Match (RFC 9110, section 13.1.2)."""
     tags = [each.strip() for value in said for each in value.split(",")]
     return tags == ["*"] or any(each.removeprefix("W/") == tag for each in tags)
 
