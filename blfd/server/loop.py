@@ -284,9 +284,7 @@ class Server:
         ends.callback(control.close)
         if web_process:
             ends.callback(web_process.close)
-        ends.callback(
-            self._work.close
-        )  # where something else has ended the loop: nobody waits for this thread
+        ends.callback(self._work.close)  # nobody waits for this thread where something else has ended it
         ends.callback(self._writer.close)  # so that whatever comes now, what was accepted is on the disk
         return ends
 

@@ -239,9 +239,8 @@ class Authenticator:
         extension = self._account(Aor(tenant.domain, user))
         ha1s = [ha1 for ha1 in extension.ha1s if name in ha1] if extension else []
         digest = ALGORITHMS[name]
-        compared = [
-            _fits(credentials, ha1[name], method, digest) for ha1 in ha1s or [{name: "0" * 32}]
-        ]  # all
+        # All are compared, so that none takes longer than another.
+        compared = [_fits(credentials, ha1[name], method, digest) for ha1 in ha1s or [{name: "0" * 32}]]
         if extension is None or not ha1s or not any(compared) or credentials.qop not in ("auth", ""):
             return None
         return Sender(extension, proof(ha1s[compared.index(True)]))
