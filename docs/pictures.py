@@ -16,6 +16,7 @@ TESTS = ROOT / "tests"
 sys.path[:0] = [str(folder) for folder in (ROOT, TESTS / "e2e", TESTS / "transport", TESTS)]
 
 from browser import ADMIN_PASSWORD, portal_url  # noqa: E402
+from forked import Forked  # noqa: E402
 from programs import program  # noqa: E402
 from sites import Site  # noqa: E402
 
@@ -138,6 +139,7 @@ def save(page: Page, name: str) -> None:
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        Site.forked = Forked()
         site = office(Path(folder))
         browser = playwright.chromium.launch(executable_path=program("chromium"), args=["--no-sandbox"])
         for size in SIZES:
@@ -146,6 +148,7 @@ def main() -> None:
         browser.close()
         site.forget()
         site.stop()
+        Site.forked.close()
 
 
 if __name__ == "__main__":

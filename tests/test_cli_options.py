@@ -16,6 +16,7 @@ from commands import Answering, Blfd
 
 from blfd.cli import app, board, lists
 from blfd.control import ControlClient, socket_path
+from blfd.core.phones_seen import told
 from blfd.demo.demo import NAMES
 from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
@@ -339,11 +340,9 @@ def test_administrators_by_the_name_in_their_tenant(folder: Path, inside: Blfd) 
 
 ANSWERS: dict[str, Any] = {
     "status": {"notifies": {}},
+    "phones": told([], []),
     "explain": {"dialogs": [], "watchers": [], "pickers": [], "lamp": "idle"},
-    **{
-        name: []
-        for name in ("registrations", "lamps", "watchers", "watching", "calls", "publications", "unknown")
-    },
+    **{name: [] for name in ("registrations", "lamps", "watchers", "calls", "publications", "unknown")},
 }
 
 

@@ -28,7 +28,7 @@ def watches(
     *resources: str, watcher: str = "101", host: str = HERE, user_agent: str = "Yealink"
 ) -> list[dict[str, Any]]:
     source = f"udp:{host}:5060"
-    return [{"watcher": watcher, "resources": [*resources], "source": source, "user_agent": user_agent}]
+    return [{"watcher": watcher, "resources": {*resources}, "source": source, "user_agent": user_agent}]
 
 
 NAMED = {"user_agent": f"Fanvil X5U 2.12 {ONE}"}

@@ -17,6 +17,7 @@ from commands import Run
 
 from blfd.config import Config
 from blfd.control import ControlServer, socket_path
+from blfd.core.phones_seen import told
 from blfd.doctor import Finding, examine, machine
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.certificate import PemFiles, TlsSettings
@@ -167,7 +168,7 @@ REFUSED = (
 
 def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ONE_PHONE) -> list[Finding]:
     """Doctor's findings about a server that listens there, whose phones, of acme.example, watch nothing."""
-    phones = {"acme.example": of_acme}
+    registered = [(each["extension"], each["source"], "") for each in of_acme]
     answers: dict[str, Callable[[str], Any]] = {
         "status": lambda tenant: {
             "version": "0",
@@ -178,8 +179,7 @@ def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ON
             "restarts": 0,
         },
         "unknown": lambda tenant: [{"watcher": "201", "wanted": "999"}],
-        "registrations": lambda tenant: phones.get(tenant, []),
-        "watching": lambda tenant: [],
+        "phones": lambda tenant: told(registered if tenant == "acme.example" else (), ()),
         "trunks": lambda tenant: TRUNKS,
         "upstreams": lambda tenant: UPSTREAMS,
         "refused publishers": lambda tenant: REFUSED,

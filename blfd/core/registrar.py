@@ -91,6 +91,10 @@ class Registrar:
         """Whether any phone is registered from an address."""
         return self._of_source.has(hosts.sender(host))
 
+    def registered_in(self, tenant: str) -> list[Aor]:
+        """The extensions of a tenant that have bindings, live or not yet found expired."""
+        return [aor for aor in self._by_aor if aor.tenant == tenant]
+
     def all_bindings(self, now: float) -> Iterator[Binding]:
         for aor in list(self._by_aor):
             yield from self.bindings(aor, now)

@@ -21,7 +21,7 @@ from blfd.core.publications.report import publication
 from blfd.core.trunks.report import trunks
 from blfd.core.upstreams.report import lamp as upstream_lamp
 from blfd.core.upstreams.report import upstreams
-from blfd.core.values import Aor, Binding, Flow
+from blfd.core.values import Aor, Binding
 
 Row = dict[str, Any]
 
@@ -180,21 +180,6 @@ def watchers(core: Core, tenant: str, now: float) -> Iterator[Row]:
                 "cseq": subscription.cseq - 1,
                 "state": subscription.phase.name.lower(),
                 "user_agent": subscription.user_agent,
-            }
-
-
-def watching(core: Core, aors: Iterable[Aor]) -> Iterator[Row]:
-    """A row for each phone of these watchers, with all that it watches."""
-    for aor in aors:
-        phones: dict[tuple[Flow, str], list[str]] = {}
-        for one in core.notifier.subscriptions.by_watcher(aor):
-            phones.setdefault((one.flow, one.user_agent), []).append(one.resource.extension)
-        for (flow, user_agent), resources in phones.items():
-            yield {
-                "watcher": aor.extension,
-                "source": str(flow),
-                "user_agent": user_agent,
-                "resources": resources,
             }
 
 

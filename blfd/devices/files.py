@@ -120,18 +120,19 @@ class Files:
         tenant = rows[0].tenant if rows else DEFAULT_TENANT
         return Survey(self.store, self._over, tenant, lambda: self._names(tenant, rows))
 
-    def _names(self, tenant: str, rows: Iterable[DeviceRow]) -> dict[str, str]:
+    def _names(self, tenant: str, rows: Sequence[DeviceRow]) -> dict[str, str]:
         """The names of the extensions that the files of these phones may name."""
         first, groups, keys, shown = 0, set[str](), set[str](), set[str]()
         for row in rows:
             shown.update(row.extensions)
-            if row.keys == TEAM:
+        for text, model, modules in {(row.keys, row.model, row.modules) for row in rows}:
+            if text == TEAM:
                 with suppress(ProvisioningError):  # its state says so
-                    first = max(first, provisioning.find(row.model).room(row.modules))
-            elif is_team(row.keys):
-                groups.add(row.keys.partition(":")[2])
+                    first = max(first, provisioning.find(model).room(modules))
+            elif is_team(text):
+                groups.add(text.partition(":")[2])
             else:
-                keys.add(row.keys)
+                keys.add(text)
         devices = self.store.devices
         for text in keys:
             with suppress(ProvisioningError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -20,7 +20,7 @@ class _Seen:
     """What a phone has done."""
 
     registered: bool = False
-    watched: set[str] = field(default_factory=set)
+    watched: Set[str] = frozenset()
 
     def __or__(self, other: _Seen) -> _Seen:
         return _Seen(self.registered or other.registered, self.watched | other.watched)
@@ -46,8 +46,8 @@ def device_states(
     keys show.
 
     `rows` are all phones of a tenant, or all of some extensions; `wanted` are the extensions that the keys of
-    a phone watch, or what is wrong with it (`Phones.watched`); `registrations` and `watching` are the
-    server's rows of these names, of that tenant or of those extensions.
+    a phone watch, or what is wrong with it (`Phones.watched`); `registrations` and `watching` are what
+    phones have been `Seen` to do, of that tenant or of those extensions.
     """
     rows = list(rows)
     of_extension: dict[str, list[DeviceRow]] = {}
@@ -63,7 +63,7 @@ def device_states(
     for entry in watching:
         phones = of_extension.get(entry["watcher"], [])
         for seen in _whose(entry, said(entry["user_agent"]), phones, surely, perhaps):
-            seen.watched.update(entry["resources"])
+            seen.watched = seen.watched | entry["resources"] if seen.watched else entry["resources"]
     return {
         row.mac: _state(row, wanted[row.mac], surely[row.mac], perhaps.get(row.mac))
         for row in rows

@@ -37,6 +37,7 @@ class Survey:
         self._members = cache(self._members_of)
         self._front = cache(self._front_of)
         self._key = cache(self._key_for)
+        self._room = cache(_room)
         self._parsed = cache(provisioning.parse_keys)
         self.fit = cache(fit)
         self._sound: set[Hashable] = set()
@@ -101,7 +102,7 @@ class Survey:
         """
         if not is_team(row.keys):
             return {key.value for key in self._parsed(row.keys) if key.kind is KeyKind.BLF}
-        room = room_for_team(row)
+        room = self._room(row.model, row.modules, len(row.extensions))
         front = self._front(row.keys, room)
         return front if front.isdisjoint(row.extensions) else set(self._others(row, room))
 
@@ -163,7 +164,11 @@ def fit(model: Model, modules: int, lines: int, wanted: int) -> Fit:
 
 def room_for_team(row: DeviceRow) -> int:
     """How many keys a phone has beside those of its lines. Raises ProvisioningError."""
-    return max(0, provisioning.find(row.model).room(row.modules) - len(row.extensions))
+    return _room(row.model, row.modules, len(row.extensions))
+
+
+def _room(model: str, modules: int, lines: int) -> int:
+    return max(0, provisioning.find(model).room(modules) - lines)
 
 
 def watched_singly(row: DeviceRow) -> set[str]:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from blfd.control import ControlClient
+from blfd.core import phones_seen
 from blfd.core.advice import command
 from blfd.core.directory import Directory
+from blfd.core.phones_seen import Seen
 from blfd.doctor.finding import Finding, some
 from blfd.doctor.machine import addresses
 
@@ -23,10 +25,9 @@ def phones(client: ControlClient, tenant: str) -> Iterator[Finding]:
         what = f"{row['watcher']} has a key for {row['wanted']}, which does not exist"
         add = command(tenant, "extension", "add", row["wanted"])
         yield Finding("warning", what, f"fix the key, or add it: {add}")
-    registrations = client.call("registrations", tenant=tenant)
-    watching = client.call("watching", tenant=tenant)
-    yield from _unsubscribed(registrations, watching)
-    yield from _apart(registrations)
+    seen = phones_seen.read(client.call("phones", tenant=tenant))
+    yield from _unsubscribed(seen)
+    yield from _apart(seen.registered)
 
 
 def _apart(registrations: list[dict[str, Any]]) -> Iterator[Finding]:
@@ -124,9 +125,11 @@ def _troubles(status: dict[str, Any]) -> Iterator[Finding]:
             yield Finding("warning", f"{status[key]} {what}", advice)
 
 
-def _unsubscribed(registrations: list[dict[str, Any]], watching: list[dict[str, Any]]) -> Iterator[Finding]:
-    silent = {row["extension"] for row in registrations} - {row["watcher"] for row in watching}
+def _unsubscribed(seen: Seen) -> Iterator[Finding]:
+    silent = {row["extension"] for row in seen.registered} - {row["watcher"] for row in seen.watching}
     if silent:
-        does = "is registered and watches" if len(silent) == 1 else "are registered and watch"
-        advice = "give its phone BLF keys, if it should have lamps"
+        does, whose = ("is registered and watches", "its phone")
+        if len(silent) > 1:
+            does, whose = "are registered and watch", "their phones"
+        advice = f"give {whose} BLF keys, if there should be lamps"
         yield Finding("warning", f"{some(silent)} {does} no lamp", advice)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from itertools import islice
+from typing import NamedTuple
 
 import provisioning
 from blfd.control import ControlError, NotRunning
+from blfd.core import phones_seen
 from blfd.devices.phones import Checked
 from blfd.devices.states import device_states
 from blfd.devices.survey import watched_singly
@@ -34,12 +36,25 @@ def row(device: DeviceRow) -> Row:
     }
 
 
+class Overview(NamedTuple):
+    """All phones of a tenant, and how each is; `full` says all of one, which takes longer."""
+
+    phones: list[DeviceRow]
+    states: dict[str, str]
+    full: Callable[[DeviceRow], Row]
+
+
+def overview(desk: Desk, tenant: str) -> Overview:
+    phones = desk.phones.all(tenant)
+    survey = desk.phones.survey_of(phones)
+    states = _states(desk, tenant, phones, desk.phones.watched(phones, survey))
+    return Overview(phones, states, lambda one: _full(one, states[one.mac], desk.phones.fit(one, survey)))
+
+
 def all(desk: Desk, tenant: str) -> list[Row]:
     """All phones: when each last fetched its files, whether it works, how many of its team have no key."""
-    rows = desk.phones.all(tenant)
-    survey = desk.phones.survey_of(rows)
-    states = _states(desk, tenant, rows, desk.phones.watched(rows, survey))
-    return [_full(device, states[device.mac], desk.phones.fit(device, survey)) for device in rows]
+    found = overview(desk, tenant)
+    return [found.full(phone) for phone in found.phones]
 
 
 def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
@@ -104,11 +119,10 @@ def _states(
     """The states of phones that are `wanted`; `extensions` are those of `rows`, where these are not all."""
     of = {} if extensions is None else {"extensions": extensions}
     try:
-        registrations = desk.client.call("registrations", tenant=tenant, **of)
-        watching = desk.client.call("watching", tenant=tenant, **of)
+        seen = phones_seen.read(desk.client.call("phones", tenant=tenant, **of))
     except (NotRunning, ControlError):
         return dict.fromkeys(wanted, "no server runs")
-    return device_states(rows, wanted, registrations, watching)
+    return device_states(rows, wanted, seen.registered, seen.watching)
 
 
 def get(desk: Desk, tenant: str, mac: str) -> Row:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from blfd import __version__
-from blfd.core import report
+from blfd.core import phones_seen, report
 from blfd.core.alterations import altered, sharing
 from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
@@ -32,7 +32,7 @@ from blfd.store.writer import StoreWriter
 from blfd.transport.addresses import ListenAddress
 
 SLICE = 200  # rows: a millisecond of the SIP thread
-PHONES = 50  # rows that have all that a phone watches: likewise
+PHONES = 100  # rows that have all that a phone watches: likewise
 
 
 class ControlCalls:
@@ -106,12 +106,11 @@ class ControlCalls:
                 aors = [Aor(tenant, str(extension)) for extension in arguments["extensions"]]
                 of = report.lamps if name == "lamps" else report.registrations_of
                 return do(lambda: of(self._core, self._now(), aors))
-            case "watching":
-                some = arguments.get("extensions")
-                return do(lambda: self._watching(tenant, some), PHONES)
+            case "phones":
+                return self._phones(tenant, arguments.get("extensions"))
         query = self._queries.get(name)
         if query is None:
-            known = ", ".join([*self._queries, "changes", "explain", "reload", "sync", "watching"])
+            known = ", ".join([*self._queries, "changes", "explain", "phones", "reload", "sync"])
             raise ValueError(f"no call {name!r}; there are {known}")
         return do(lambda: query(tenant))
 
@@ -136,19 +135,28 @@ class ControlCalls:
             }
         return found
 
-    def _all(self, rows: Iterator[report.Row], most: int) -> list[report.Row]:
-        found: list[report.Row] = []
+    def _all(self, rows: Iterator[Any], most: int) -> list[Any]:
+        found = list[Any]()
         while True:
             part = self._work.do(lambda: list(islice(rows, most)))
             found += part
             if len(part) < most:
                 return found
 
-    def _watching(self, tenant: str, extensions: list[Any] | None) -> Iterator[report.Row]:
-        """What the phones of these watchers watch, or of all of the tenant."""
-        if extensions is None:
-            return report.watching(self._core, self._core.notifier.subscriptions.watchers(tenant))
-        return report.watching(self._core, [Aor(tenant, str(extension)) for extension in extensions])
+    def _phones(self, tenant: str, extensions: list[Any] | None) -> dict[str, Any]:
+        """What the phones of these extensions have done, or of all of the tenant."""
+        core = self._core
+        some = None if extensions is None else [Aor(tenant, str(extension)) for extension in extensions]
+
+        def registered() -> Iterator[Any]:
+            aors = core.registrar.registered_in(tenant) if some is None else some
+            return phones_seen.registered(core, aors, self._now())
+
+        def watching() -> Iterator[Any]:
+            aors = core.notifier.subscriptions.watchers(tenant) if some is None else some
+            return phones_seen.watching(core, aors)
+
+        return phones_seen.told(self._do(registered), self._do(watching, PHONES))
 
     def _explain(self, aor: Aor) -> dict[str, Any]:
         if aor not in self._core.directory.extensions:

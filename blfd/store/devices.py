@@ -62,6 +62,10 @@ class DeviceRow(NamedTuple):
         return self._replace(**{name: getattr(other, name) for name in ("extensions", *SAID)})
 
 
+_STORED = (
+    "mac, tenant, model, keys, transport, modules, password, secret, admin_password, user_password, "
+    "fetched_at, fetched_from, fetched_by"
+)
 SAID = ("model", "transport", "keys", "modules")
 Settings = Iterable[tuple[DeviceRow, str, str]]  # of one device alone, by name
 
@@ -91,7 +95,9 @@ class Devices:
 
     def _where(self, condition: str, *values: str) -> list[DeviceRow]:
         with self._connections.of_one_moment() as connection:
-            found = [*rows.all_of(connection, "devices", f"{condition} ORDER BY mac", values)]
+            found = connection.execute(
+                f"SELECT {_STORED} FROM devices WHERE {condition} ORDER BY mac", values
+            ).fetchall()
             lines = connection.execute(
                 f"SELECT mac, extension FROM device_extensions JOIN devices USING (mac) "
                 f"WHERE devices.{condition} ORDER BY mac, position",
@@ -100,7 +106,7 @@ class Devices:
             extensions: dict[str, list[str]] = {}
             for mac, extension in lines:
                 extensions.setdefault(mac, []).append(extension)
-        return [_device(row, extensions.get(row["mac"], [])) for row in found]
+        return [_device(row, extensions.get(row[0], [])) for row in found]
 
     def everywhere(self) -> list[DeviceRow]:
         """The phones of all tenants."""
@@ -206,22 +212,10 @@ class Devices:
         return found
 
 
-def _device(row: dict[str, Any], extensions: list[str]) -> DeviceRow:
-    fetch = Fetch(row["fetched_at"], row["fetched_from"], row["fetched_by"]) if row["fetched_at"] else None
-    return DeviceRow(
-        row["mac"],
-        row["tenant"],
-        row["model"],
-        tuple(extensions),
-        row["keys"],
-        row["transport"],
-        row["modules"],
-        row["password"],
-        row["secret"],
-        row["admin_password"],
-        row["user_password"],
-        fetch,
-    )
+def _device(row: tuple[Any, ...], extensions: list[str]) -> DeviceRow:
+    """A phone of the columns that are `_STORED`."""
+    fetch = Fetch(*row[10:]) if row[10] else None
+    return DeviceRow._make((*row[:3], tuple(extensions), *row[3:10], fetch))
 
 
 def _columns(device: DeviceRow) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterator
+from typing import NamedTuple
 
 from blfd.core import hosts
 from blfd.core.access.limits import Tally, too_many
@@ -11,6 +13,14 @@ from blfd.core.by_flow import ByFlow
 from blfd.core.events.subscription import Phase, Subscription
 from blfd.core.settings import Settings
 from blfd.core.values import Aor, Flow
+
+
+class Phone(NamedTuple):
+    """A phone of a watcher, as it is told apart from its others, and the extensions that it watches."""
+
+    flow: Flow
+    user_agent: str
+    watched: tuple[str, ...]
 
 
 class Subscriptions:
@@ -23,6 +33,7 @@ class Subscriptions:
         self._by_key: dict[str, Subscription] = {}
         self._by_resource: dict[Aor, dict[str, Subscription]] = {}
         self._by_watcher: dict[Aor, dict[str, Subscription]] = {}
+        self._phones: dict[Aor, tuple[Phone, ...]] = {}
         self._over: ByFlow[str] = ByFlow()
         self._lost: dict[Aor, dict[str, Subscription]] = {}
         self._to_come: list[str] = []  # keys, in this round
@@ -69,6 +80,18 @@ class Subscriptions:
         """Who of a tenant watches something."""
         return [watcher for watcher in self._by_watcher if watcher.tenant == tenant]
 
+    def phones(self, watcher: Aor) -> tuple[Phone, ...]:
+        """What each phone of a watcher watches; found out again only when that has changed."""
+        found = self._phones.get(watcher)
+        if found is None:
+            watched = defaultdict[tuple[Flow, str], list[str]](list)
+            for one in self._by_watcher.get(watcher, {}).values():
+                watched[one.flow, one.user_agent].append(one.resource.extension)
+            found = tuple(Phone(*of, tuple(sorted(resources))) for of, resources in watched.items())
+            if found:
+                self._phones[watcher] = found
+        return found
+
     def by_watcher(self, watcher: Aor) -> list[Subscription]:
         return list(self._by_watcher.get(watcher, {}).values())
 
@@ -82,6 +105,7 @@ class Subscriptions:
             self._over.remove(subscription.flow, subscription.key)
             subscription.flow = flow
             self._over.add(flow, subscription.key)
+            self._phones.pop(subscription.watcher, None)
         if lost:
             self._lost.setdefault(subscription.watcher, {})[subscription.key] = subscription
         elif subscription.lost:
@@ -123,6 +147,7 @@ class Subscriptions:
                 if flow.host == subscription.source:
                     subscription.source = flow.host
         of_watcher[subscription.key] = subscription
+        self._phones.pop(subscription.watcher, None)
         self._over.add(subscription.flow, subscription.key)
         for tally, owner in self._tallied(subscription):
             tally.add(owner)
@@ -135,6 +160,7 @@ class Subscriptions:
         for tally, owner in self._tallied(subscription):
             tally.remove(owner)
         self._over.remove(subscription.flow, subscription.key)
+        self._phones.pop(subscription.watcher, None)
         if subscription.lost:
             self._found(subscription)
         for index, owner in (

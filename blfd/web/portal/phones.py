@@ -17,11 +17,12 @@ from blfd.operations.desk import Row
 from blfd.operations.imports import Counts
 from blfd.operations.loss import Loss
 from blfd.store import Conflict, StoreError
+from blfd.store.devices import DeviceRow
 from blfd.web.portal import bulk, keys
 from blfd.web.portal.bulk import Doing, changing, losing
 from blfd.web.portal.here import Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Lines, Shown
-from blfd.web.portal.lists import Listing, part
+from blfd.web.portal.lists import Listing, Part, part
 
 router = APIRouter(prefix="/t/{tenant}/phones")
 
@@ -31,19 +32,20 @@ TRANSPORTS = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
 
 @router.get("")
 def list_(here: Reading, asked: Listing) -> Response:
-    rows = _rows(here)
-    counts = Counter(row["badge"] for row in rows)
+    found = devices.overview(here.desk, here.tenant)
+    counts = Counter(map(_badge, found.states.values()))
+    if asked.q or asked.sort:
+        listed = part([_row(found, phone) for phone in found.phones], asked)
+    else:
+        shown = found.phones[asked.offset :][: asked.length]
+        listed = Part([_row(found, phone) for phone in shown], len(found.phones), asked)
     doings = {name: doing.label for name, doing in _doings(FormData()).items()}
-    return here.page(
-        "phones.html", part=part(rows, asked), counts=counts, doings=doings, settings=provisioning.COMMON
-    )
+    return here.page("phones.html", part=listed, counts=counts, doings=doings, settings=provisioning.COMMON)
 
 
-def _rows(here: Here) -> list[Row]:
-    rows = devices.all(here.desk, here.tenant)
-    for row in rows:
-        row["badge"] = _badge(row["state"])
-    return rows
+def _row(found: devices.Overview, phone: DeviceRow) -> Row:
+    row = found.full(phone)
+    return {**row, "badge": _badge(row["state"])}
 
 
 def _badge(state: str) -> str:
@@ -166,7 +168,9 @@ def _doings(form: FormData) -> dict[str, Doing]:
 @router.post("/bulk")
 def do_to_many(here: Writing, form: Form) -> Response:
     def matching(here: Here, search: str) -> list[str]:
-        return [row["mac"] for row in selection.matching(_rows(here), search)]
+        found = devices.overview(here.desk, here.tenant)
+        rows = [_row(found, phone) for phone in found.phones]
+        return [row["mac"] for row in selection.matching(rows, search)]
 
     return bulk.answer(here, form, "phones", "phone", _doings(form), matching)
 
