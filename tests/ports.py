@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 RANGE = range(11_000, 32_000)
 """Below those that Linux gives to whoever asks for any: nobody gets that of a server which is down."""
+FAMILY = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 _next = itertools.cycle(RANGE)
 for _ in range(random.SystemRandom().randrange(len(RANGE))):  # other processes are to take other ports
     next(_next)
@@ -20,7 +21,10 @@ def free_port() -> int:
         with ExitStack() as sockets:
             try:
                 for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                    sockets.enter_context(socket.socket(type=kind)).bind(("", port))
+                    made = sockets.enter_context(socket.socket(FAMILY, kind))
+                    if FAMILY is socket.AF_INET6:
+                        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # of IPv4, too
+                    made.bind(("", port))
             except OSError:
                 continue
             return port

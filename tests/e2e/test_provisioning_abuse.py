@@ -166,7 +166,10 @@ ODD = (
     "a" * 300,
 )
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "TRACE", "get", "X-Y", "G\x01T", "")
-HEADERS = ("User-Agent", "Authorization", "Host", "Range", "Expect", "Accept-Encoding", "X-Forwarded-For")
+HEADERS = (
+    *("User-Agent", "Authorization", "Host", "Range", "Expect", "Accept-Encoding", "X-Forwarded-For"),
+    *("If-None-Match", "If-Modified-Since"),
+)
 
 
 @dataclass(frozen=True)
