@@ -1,13 +1,17 @@
-"""What other servers publish of their extensions, in their forms, and a directory in which they may."""
+"""What other servers publish of their extensions, in their forms, and a site where they may."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from builders import HOST, directory, request
+from builders import HOST, World, directory, reply, request
 
 from blfd.core.directory import Directory, Owner
+from blfd.core.effects import Effect, Reply, SavePublication
+from blfd.core.inputs import PublicationsRestored
 from blfd.core.messages import PublishReceived
+from blfd.core.saved import SavedPublication
+from blfd.core.settings import Settings
 from blfd.core.values import Flow
 
 TYPE = "application/dialog-info+xml"
@@ -77,3 +81,51 @@ def published(*extensions: str) -> Directory:
         for aor, extension in known.extensions.items()
     }
     return replace(known, extensions=owned)
+
+
+class Site:
+    """A process and its store, from which `restart` begins the next one."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings, self.restarts = settings, 0
+        self.kept: dict[str, SavedPublication] = {}
+        self.world = World(settings, phones=("101", "103"), known=published("102"))
+
+    def give(self, event: object) -> list[Effect]:
+        return self._stored(self.world.give(event))  # type: ignore[arg-type]
+
+    def at(self, now: float) -> list[Effect]:
+        return self._stored(self.world.at(now))
+
+    def _stored(self, effects: list[Effect]) -> list[Effect]:
+        for effect in effects:
+            if isinstance(effect, SavePublication):
+                if effect.saved:
+                    self.kept[effect.etag] = effect.saved
+                else:
+                    del self.kept[effect.etag]
+        return effects
+
+    def publish(
+        self, content: bytes = b"", etag: str = "", expires: int | None = 3600, **more: object
+    ) -> str:
+        """Publish a document, and return the entity-tag that it is given."""
+        answer = reply(self.give(publish(content, etag, expires, **more)))  # type: ignore[arg-type]
+        assert answer.status == 200, answer
+        return dict(answer.headers)["SIP-ETag"]
+
+    def refused(self, *args: object, **more: object) -> Reply:
+        return reply(self.give(publish(*args, **more)))  # type: ignore[arg-type]
+
+    def restart(self) -> None:
+        now, before = self.world.now + 5, tuple(self.kept.values())
+        self.restarts += 1
+        self.world = World(
+            self.settings, phones=("101", "103"), known=published("102"), tags=f"{self.restarts}."
+        )
+        self.world.now = now
+        self.give(PublicationsRestored(before))
+
+    @property
+    def lamp(self) -> str:
+        return self.world.lamp("102")

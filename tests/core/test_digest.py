@@ -1,104 +1,22 @@
-"""Digest authentication, trust and silence (RFC 7616, RFC 8760)."""
+"""Digest authentication (RFC 7616, RFC 8760): proofs, nonces, silence after failures."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import re
 from dataclasses import replace
-from ipaddress import IPv4Network, IPv6Network
-from typing import Any
 
-import publishers
 import pytest
-from builders import HOST, flow, notifies, reply, request, state, uri
-from publishers import kamailio
+from builders import request
+from proving import MARK, NOW, authenticator, credentials, refusal, sent_from
 
 from blfd.core.access import nonces
 from blfd.core.access.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
-from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
 from blfd.core.challenges import MOST_ROUNDS, Rounds, foreign
-from blfd.core.core import Core
-from blfd.core.directory import Directory, Extension, Owner, Tenant
-from blfd.core.effects import (
-    Effect,
-    Log,
-    Reply,
-    SaveBindings,
-    SavePublication,
-    SaveSubscription,
-    TellSaved,
-)
 from blfd.core.errors import Refusal, Silenced
-from blfd.core.inputs import (
-    BindingsRestored,
-    DirectoryChanged,
-    Input,
-    PublicationsRestored,
-    Saved,
-    SubscriptionsRestored,
-)
-from blfd.core.messages import (
-    Challenge,
-    Credentials,
-    NotifyResponseReceived,
-    PublishReceived,
-    RegisterContact,
-    RegisterReceived,
-    Request,
-    SubscribeReceived,
-)
-from blfd.core.saved import SavedPublication, SavedSubscription
+from blfd.core.messages import Challenge, Credentials
 from blfd.core.settings import Settings
-from blfd.core.trunk import Mode, Trunk
-from blfd.core.values import REALM, Address, Aor, Flow, Uri
-
-Asking = RegisterReceived | SubscribeReceived | PublishReceived
-PASSWORD = "s3cret"
-NOW = 1_800_000_000.0
-MARK = "0a1b2c"
-
-
-def ha1(user: str, realm: str, password: str = PASSWORD) -> dict[str, str]:
-    text = f"{user}:{realm}:{password}".encode()
-    return {"MD5": hashlib.md5(text).hexdigest(), "SHA-256": hashlib.sha256(text).hexdigest()}
-
-
-def authenticator(mark: str = MARK, **settings: object) -> Authenticator:
-    found = Authenticator(b"key", mark, Settings(**settings))  # type: ignore[arg-type]
-    tenants = {"default": Tenant("default"), "acme.example": Tenant("acme.example")}
-    people = [Aor("default", "101"), Aor("default", "102"), Aor("acme.example", "101")]
-    extensions = {aor: Extension(aor, "", ha1(aor.extension, tenants[aor.tenant].realm)) for aor in people}
-    directory = Directory(tenants, extensions)
-    found.directory_changed(directory, Domains(directory, [HOST]))
-    return found
-
-
-def refusal(auth: Authenticator, asked: Request, now: float = NOW) -> Refusal:
-    with pytest.raises(Refusal) as caught:
-        auth.authenticate(asked, now)
-    return caught.value
-
-
-def credentials(
-    challenge: Refusal,
-    asked: Request,
-    algorithm: str = "SHA-256",
-    *,
-    user: str = "101",
-    password: str = PASSWORD,
-    **over: str,
-) -> Request:
-    """The request with an answer to the challenge; `over` changes fields of the credentials."""
-    header = next(v for _, v in challenge.headers if f"algorithm={algorithm}" in v)
-    parts = dict(re.findall(r'(\w+)="([^"]+)"', header))
-    given = Credentials(
-        user, parts["realm"], parts["nonce"], asked.target.text, "", algorithm, "c", "auth", "00000001"
-    )._replace(**{k: v for k, v in over.items() if k != "response"})
-    key = ha1(given.username.partition("@")[0], given.realm, password)[algorithm]
-    answer = response(given, key, asked.method, ALGORITHMS[algorithm])
-    return asked._replace(credentials=(given._replace(response=over.get("response", answer)),))
+from blfd.core.values import Aor
 
 
 @pytest.mark.parametrize(
@@ -232,7 +150,7 @@ def test_without_qop_each_request_needs_a_nonce_of_its_own() -> None:
 def test_a_nonce_is_for_the_source_that_it_was_given_to() -> None:
     auth = authenticator()
     asked = request("INVITE")
-    overheard = replace_source(credentials(refusal(auth, asked), asked), "203.0.113.1")
+    overheard = sent_from(credentials(refusal(auth, asked), asked), "203.0.113.1")
     assert all("stale=true" in value for _, value in refusal(auth, overheard).headers)
 
 
@@ -294,171 +212,8 @@ def test_a_forged_from_is_refused() -> None:
     assert "102" in forged.log
 
 
-def test_another_tenants_account_is_none_here() -> None:
-    auth = authenticator()
-    asked = request("INVITE", host="acme.example")
-    challenge = refusal(auth, asked)
-    assert 'realm="acme.example"' in challenge.headers[0][1]
-    assert auth.authenticate(credentials(challenge, asked), NOW).account.aor == Aor("acme.example", "101")
-    here = request("INVITE")
-    assert refusal(auth, credentials(challenge, here)).status == 401
-
-
-@pytest.mark.parametrize(
-    ("network", "inside", "outside"),
-    [
-        (IPv4Network("198.51.100.0/24"), "198.51.100.7", "203.0.113.1"),
-        (IPv6Network("2001:db8::/48"), "2001:db8::ffff:0:0:7", "2001:db8:1::7"),
-    ],
-)
-def test_trust(network: IPv4Network | IPv6Network, inside: str, outside: str) -> None:
-    auth = authenticator(trust=(network,))
-    assert auth.authenticate(replace_source(request("INVITE"), inside), NOW).account.aor.extension == "101"
-    unknown = refusal(auth, replace_source(request("INVITE", "999"), inside))
-    assert (unknown.status, "add it" in unknown.log) == (403, True)
-    for host in (outside, "203.0.113.1", "2001:db9::1"):
-        assert refusal(auth, replace_source(request("INVITE"), host)).status == 401
-
-
-NOBODY = (
-    "sip:anonymous@anonymous.invalid",
-    "sip:Anonymous@192.0.2.5",
-    "sip:anonymous@localhost",
-    "sip:unavailable@unknown.invalid",
-    "sip:anonymous.invalid",
-)
-
-
-def from_(asked: Request, text: str) -> Request:
-    user, _, host = text.removeprefix("sip:").rpartition("@")
-    return asked._replace(from_=asked.from_._replace(uri=Uri(text, "sip", user, host, 0)))
-
-
-@pytest.mark.parametrize("nobody", NOBODY)
-@pytest.mark.parametrize("domain", [HOST, "acme.example"])
-def test_who_calls_anonymously_is_known_by_its_password(nobody: str, domain: str) -> None:
-    auth = authenticator()
-    asked = from_(request("INVITE", host=domain), nobody)
-    challenge = refusal(auth, asked)
-    realm = "blfd" if domain == HOST else domain
-    assert (challenge.status, f'realm="{realm}"' in challenge.headers[0][1]) == (401, True)
-    tenant = "default" if domain == HOST else domain
-    assert auth.authenticate(credentials(challenge, asked), NOW).account.aor == Aor(tenant, "101")
-    assert refusal(auth, credentials(refusal(auth, asked), asked, password="wrong")).status == 401
-
-
-def test_the_realm_says_whose_an_anonymous_request_is() -> None:
-    """A phone that calls by the server's address has answered its own tenant's challenge before."""
-    auth = authenticator()
-    challenge = refusal(auth, request("INVITE", host="acme.example"))
-    asked = from_(request("INVITE"), NOBODY[0])
-    assert auth.authenticate(credentials(challenge, asked), NOW).account.aor == Aor("acme.example", "101")
-
-
-@pytest.mark.parametrize(
-    ("user", "to_tag", "realm"),
-    [
-        ("acme.example", "ours", "acme.example"),
-        ("102+acme.example", "ours", "acme.example"),
-        ("+4930+ACME.example", "ours", "acme.example"),
-        ("102+acme.example", "", "blfd"),
-        ("", "ours", "blfd"),
-        ("102", "ours", "blfd"),
-        ("default", "ours", "blfd"),
-        ("102+beta.example", "ours", "blfd"),
-        ("acme.example+102", "ours", "blfd"),
-        ("102+acme.example.", "ours", "blfd"),
-        ("\x00\udcff+" + "x" * 70_000, "ours", "blfd"),
-    ],
-)
-def test_our_contact_says_whose_an_anonymous_request_in_a_dialog_is(
-    user: str, to_tag: str, realm: str
-) -> None:
-    """Anybody may write our Contact: it says whose password is asked for, and only if From does not."""
-    auth = authenticator()
-    asked = request("SUBSCRIBE", to_tag=to_tag)._replace(target=uri(user))
-    challenge = refusal(auth, from_(asked, NOBODY[0]))
-    assert f'realm="{realm}"' in challenge.headers[0][1]
-    tenant = "default" if realm == "blfd" else realm
-    assert (
-        auth.authenticate(credentials(challenge, from_(asked, NOBODY[0])), NOW).account.aor.tenant == tenant
-    )
-    assert 'realm="blfd"' in refusal(auth, asked).headers[0][1]
-
-
-@pytest.mark.parametrize(
-    ("method", "text", "status"),
-    [
-        ("INVITE", "sip:999@192.0.2.5", 401),
-        ("INVITE", "sip:101@elsewhere.example", 403),
-        ("REGISTER", "sip:anonymous@anonymous.invalid", 403),
-    ],
-)
-def test_what_is_not_anonymous(method: str, text: str, status: int) -> None:
-    asked = from_(request(method), text)
-    if method == "REGISTER":
-        asked = asked._replace(to=asked.from_)
-    assert refusal(authenticator(), asked).status == status
-
-
-def test_a_phone_is_not_believed_when_it_asserts_an_identity() -> None:
-    auth = authenticator()
-    claims: tuple[dict[str, Any], ...] = ({"asserted": (uri("102"),)}, {"preferred": (uri("102"),)})
-    for asserted in claims:
-        for text in (NOBODY[0], f"sip:101@{HOST}"):
-            asked = from_(request("INVITE"), text)._replace(**asserted)
-            assert refusal(auth, asked).status == 401
-            assert (
-                auth.authenticate(credentials(refusal(auth, asked), asked), NOW).account.aor.extension
-                == "101"
-            )
-
-
-ELSEWHERE = Uri("sip:+49301@carrier.example", "sip", "+49301", "carrier.example", 0)
-TEL = Uri("tel:+49301", "tel", "", "", 0)
-
-
-@pytest.mark.parametrize(
-    ("said", "asserted", "preferred", "known"),
-    [
-        ("101", (), (), "101"),
-        ("101", (uri("102"),), (), "102"),
-        ("999", (uri("102"),), (), "102"),
-        ("101", (TEL, ELSEWHERE), (), "101"),
-        ("101", (TEL, uri("102")), (), "102"),
-        ("101", (), (uri("102"),), "101"),
-        ("", (uri("102"),), (uri("101"),), "102"),
-        ("", (TEL, ELSEWHERE), (uri("101"),), "101"),
-        ("", (), (uri("102"),), "102"),
-        ("", (), (), ""),
-        ("", (ELSEWHERE, TEL), (), ""),
-        ("", (uri("999"),), (), ""),
-    ],
-)
-def test_a_trusted_source_says_who_it_is(
-    said: str, asserted: tuple[Uri, ...], preferred: tuple[Uri, ...], known: str
-) -> None:
-    """P-Asserted-Identity counts more than From, and P-Preferred-Identity is a hint (RFC 3325).
-
-    An empty `said` is an anonymous From.
-    """
-    auth = authenticator(trust=(IPv4Network("198.51.100.0/24"),))
-    asked = from_(request("INVITE"), f"sip:{said}@{HOST}" if said else NOBODY[0])
-    asked = asked._replace(asserted=tuple(map(Address, asserted)), preferred=preferred)
-    if known:
-        assert auth.authenticate(asked, NOW).account.aor.extension == known
-    else:
-        refused = refusal(auth, asked)
-        assert (refused.status, refused.reason) == (403, "Who calls is not known here")
-        assert "P-Asserted-Identity" in refused.log
-
-
-def replace_source(asked: Request, host: str) -> Request:
-    return asked._replace(flow=flow()._replace(host=host))
-
-
 def fail(auth: Authenticator, host: str, now: float = NOW) -> None:
-    asked = replace_source(request("REGISTER", "101", "101"), host)
+    asked = sent_from(request("REGISTER", "101", "101"), host)
     auth.authenticate(credentials(refusal(auth, asked, now), asked, password="wrong"), now)
 
 
@@ -479,12 +234,12 @@ def test_silence_after_repeated_failures(tried: tuple[str, ...], same: str, othe
         fail(auth, tried[2])
     assert tried[2] in last.value.log
     assert "101" in last.value.log
-    asked = replace_source(request("REGISTER", "101", "101"), same)
+    asked = sent_from(request("REGISTER", "101", "101"), same)
     with pytest.raises(Silenced) as again:
         auth.authenticate(asked, NOW + 59)
     assert not again.value.log, "one line"
     assert refusal(auth, asked, NOW + 61).status == 401
-    assert refusal(auth, replace_source(asked, other)).status == 401, "others are served"
+    assert refusal(auth, sent_from(asked, other)).status == 401, "others are served"
 
 
 def test_a_success_clears_the_count() -> None:
@@ -492,7 +247,7 @@ def test_a_success_clears_the_count() -> None:
     for _ in range(5):
         with pytest.raises(Refusal):
             fail(auth, "203.0.113.1")
-        asked = replace_source(request("REGISTER", "101", "101"), "203.0.113.1")
+        asked = sent_from(request("REGISTER", "101", "101"), "203.0.113.1")
         assert auth.authenticate(credentials(refusal(auth, asked), asked), NOW)
 
 
@@ -533,164 +288,3 @@ def test_each_request_inside_a_call_has_rounds_of_its_own() -> None:
     )
     rounds.finished(21)
     assert rounds.asked(21, 22, [plain]) == [plain]
-
-
-OLD, NEW, DEVICE = (ha1("101", REALM, password) for password in (PASSWORD, "n3w", "d3vice"))
-PHONE = Extension(Aor("default", "101"), "", OLD, device_ha1s=(DEVICE,), owner=Owner.PUBLISHED)
-PEER = Trunk("default", "pbx", PASSWORD, mode=Mode.PEER_REGISTERS, username="gate")
-MANUAL, DESK, AT_WORD, PBX = ("manual", "desk", "proxied", "pbx")
-CHANGES: tuple[tuple[str, dict[str, Any], dict[str, Any], set[str]], ...] = (
-    ("the same anew", {"ha1": ha1("101", REALM)}, {"password": PASSWORD}, {MANUAL, DESK, AT_WORD, PBX}),
-    ("another name", {"name": "Alice"}, {"ping": 60}, {MANUAL, DESK, AT_WORD, PBX}),
-    ("one phone more", {"device_ha1s": (DEVICE, NEW)}, {}, {MANUAL, DESK, AT_WORD, PBX}),
-    ("another password", {"ha1": NEW}, {}, {DESK, AT_WORD, PBX}),
-    ("the phone is gone", {"device_ha1s": ()}, {}, {MANUAL, AT_WORD, PBX}),
-    ("not in use for a while", {}, {"enabled": False}, {MANUAL, DESK, AT_WORD, PBX}),
-    ("a trunk's password", {}, {"password": "n3w"}, {MANUAL, DESK, AT_WORD}),
-    ("a trunk's name", {}, {"username": "another"}, {MANUAL, DESK, AT_WORD}),
-)
-WAYS = ((MANUAL, PASSWORD, None), (DESK, "d3vice", None), (AT_WORD, "", Flow("udp", "192.0.2.99", 5060)))
-
-
-class Process:
-    """A core, with what it has asked to be stored of whom, until the next process."""
-
-    def __init__(self, known: Directory) -> None:
-        tags = iter(f"tag{number}" for number in itertools.count())
-        settings = Settings(trust=(IPv4Network("192.0.2.99"),))
-        self.core = Core(settings, [HOST], secret=b"s", mark="000000", new_tag=tags.__next__)
-        self.logged: list[str] = []
-        self.watched: dict[str, SavedSubscription] = {}
-        self.published: dict[str, SavedPublication] = {}
-        self.give(DirectoryChanged(known))
-
-    def give(self, event: Input) -> list[Effect]:
-        """What is done about an input; NOTIFYs are confirmed, and what is to be stored is."""
-        effects = self.core.handle(event, NOW)
-        for effect in list(effects):
-            match effect:
-                case Log():
-                    self.logged.append(effect.text)
-                case SaveSubscription() if effect.saved:
-                    self.watched[effect.key] = effect.saved
-                case SaveSubscription():
-                    self.watched.pop(effect.key, None)
-                case SavePublication() if effect.saved:
-                    self.published[effect.etag] = effect.saved
-                case SavePublication():
-                    self.published.pop(effect.etag, None)
-                case TellSaved():
-                    effects += self.give(Saved((effect.number,)))
-        for notify in notifies(effects):
-            self.core.handle(NotifyResponseReceived(notify.subscription, 200), NOW)
-        return effects
-
-    def ask(self, event: Asking, user: str, password: str) -> Reply:
-        """The last response to a request, a challenge having been met."""
-        answer = reply(self.give(event))
-        if answer.status != 401:
-            return answer
-        proved = credentials(Refusal(401, "", answer.headers), event.request, user=user, password=password)
-        return reply(self.give(event._replace(request=proved)))
-
-
-def settled(phone: Extension, trunk: Trunk) -> Directory:
-    return Directory({"default": Tenant("default")}, {phone.aor: phone}, trunks=(trunk,))
-
-
-@pytest.mark.parametrize(("what", "of_phone", "of_trunk", "left"), CHANGES, ids=[c[0] for c in CHANGES])
-@pytest.mark.parametrize("restarted", [False, True])
-def test_what_was_made_by_a_password_ends_with_it(
-    what: str, of_phone: dict[str, Any], of_trunk: dict[str, Any], left: set[str], restarted: bool
-) -> None:
-    """Calls go no more to who has registered by it, lamps are to be asked for anew, at once, and what it has
-    published is over."""
-    here = Process(settled(PHONE, PEER))
-    for name, password, source in (*WAYS, (PBX, PASSWORD, None)):
-        user = "gate" if name == PBX else "101"
-        asked = request("REGISTER", user, user, call_id=name, source=source or flow(name))
-        contact = RegisterContact(f"sip:{name}@198.51.100.7")
-        assert here.ask(RegisterReceived(asked, (contact,)), user, password).status == 200
-    for name, password, source in WAYS:
-        asked = request("SUBSCRIBE", "101", "101", call_id=name, source=source or flow(name))
-        watch = SubscribeReceived(asked, "dialog", "", None, 600, f"sip:{name}@198.51.100.7", (), "", b"")
-        assert here.ask(watch, "101", password).status == 200
-        said = kamailio("confirmed", name).replace(b"sip:102@", b"sip:101@")
-        publish = publishers.publish(said, user="101", source=source or flow(name))
-        assert here.ask(publish, "101", password).status == 200
-    bindings = tuple(here.core.registrar.all_bindings(NOW))
-    assert (len(bindings), len(here.watched), len(here.published)) == (4, 3, 3)
-    next_known = settled(replace(PHONE, **of_phone), replace(PEER, **of_trunk))
-    effects: list[Effect] = []
-    if restarted:
-        watched, published = dict(here.watched), dict(here.published)
-        here = Process(next_known)
-        here.watched, here.published = watched, published
-        effects += here.give(BindingsRestored(bindings))
-        effects += here.give(PublicationsRestored(tuple(published.values())))
-        effects += here.give(SubscriptionsRestored(tuple(watched.values())))
-    else:
-        effects = here.give(DirectoryChanged(next_known))
-    over = sum(state(notify) == "terminated;reason=deactivated" for notify in notifies(effects))
-    assert over == 3 - len(left - {PBX}), what
-    assert {binding.call_id for binding in here.core.registrar.all_bindings(NOW)} == left, what
-    assert {one.dialog.id.call_id for one in here.watched.values()} == left - {PBX}, what
-    shown = {dialog.id.call_id for dialog in here.core.dialogs.of(PHONE.aor)}
-    assert shown == left - {PBX}, what
-    assert len(here.published) == len(shown)
-    saved = [effect for effect in effects if isinstance(effect, SaveBindings)]
-    assert bool(saved) == any("password holds no more" in text for text in here.logged) == (len(left) < 4)
-
-
-def test_what_renews_it_counts() -> None:
-    """A phone that has the new password already loses nothing with the old one."""
-    both = replace(PHONE, ha1=OLD, device_ha1s=(NEW,))
-    here = Process(settled(both, PEER))
-    asked = request("SUBSCRIBE", "101", "101", call_id="watch")
-    watch = SubscribeReceived(asked, "dialog", "", None, 600, "sip:101@198.51.100.7", (), "", b"")
-    here.ask(watch, "101", PASSWORD)
-    (tag,) = here.watched
-    again = asked._replace(to=asked.to._replace(tag=tag), cseq=2)
-    assert here.ask(watch._replace(request=again), "101", "n3w").status == 200
-    said = kamailio("confirmed").replace(b"sip:102@", b"sip:101@")
-    here.ask(publishers.publish(said, user="101"), "101", PASSWORD)
-    (etag,) = here.published
-    assert here.ask(publishers.publish(b"", etag, user="101"), "101", "n3w").status == 200
-    here.give(DirectoryChanged(settled(replace(both, ha1=NEW), PEER)))
-    assert (len(here.watched), len(here.published)) == (1, 1)
-    here.give(DirectoryChanged(settled(replace(PHONE, device_ha1s=()), PEER)))
-    assert (len(here.watched), len(here.published)) == (0, 0)
-
-
-SERVER = Extension(Aor("default", "pbx"), "", ha1("pbx", REALM), publishes=True)
-
-
-@pytest.mark.parametrize(
-    ("account", "why"),
-    [
-        (replace(SERVER, name="Asterisk"), ""),
-        (replace(SERVER, publishes=False), "may not publish"),
-        (replace(SERVER, ha1=ha1("pbx", REALM, "n3w")), "password"),
-        (None, "no such account"),
-    ],
-)
-@pytest.mark.parametrize("restarted", [False, True])
-def test_what_an_account_has_published_ends_with_its_right(
-    account: Extension | None, why: str, restarted: bool
-) -> None:
-    def known(server: Extension | None) -> Directory:
-        people = {one.aor: one for one in (PHONE, server) if one}
-        return Directory({"default": Tenant("default")}, people)
-
-    here = Process(known(SERVER))
-    said = kamailio("confirmed").replace(b"sip:102@", b"sip:101@")
-    assert here.ask(publishers.publish(said, user="101"), "pbx", PASSWORD).status == 200
-    if restarted:
-        published = dict(here.published)
-        here = Process(known(account))
-        here.published = published
-        here.give(PublicationsRestored(tuple(published.values())))
-    else:
-        here.give(DirectoryChanged(known(account)))
-        assert any(why in text for text in here.logged if "published of" in text) == bool(why)
-    assert bool(here.core.dialogs.of(PHONE.aor)) == bool(here.published) == (not why)
