@@ -113,5 +113,10 @@ class Locations:
         self._silent.add(way)
         self.timers.set(("way", way), now + SILENT)
 
+    def answers_again(self, way: Flow) -> None:
+        """Note that who had given no response is there."""
+        self._silent.discard(way)
+        self.timers.cancel(("way", way))
+
     def is_silent(self, way: Flow) -> bool:
         return way in self._silent

@@ -40,6 +40,7 @@ from blfd.core.trunks import pings, registrations
 from blfd.core.trunks.pings import Pings
 from blfd.core.trunks.registrations import Registrations
 from blfd.core.trunks.remote import Remote
+from blfd.core.trunks.trunks import DOWN
 from blfd.core.upstreams import watches
 from blfd.core.upstreams.upstreams import Upstreams
 from blfd.core.values import Flow
@@ -120,7 +121,13 @@ class Parts:
 
         self.registrations = Registrations(trunks.servers, secret, self._new_tag)
         changed = self.registrations.server_changed
-        self.pings = Pings(ways, self._new_tag, changed, has_gone=changed)
+
+        def came_back(remote: Remote, now: float) -> None:
+            for way in ways(remote):
+                self.locations.answers_again(way)
+            changed(remote, now)
+
+        self.pings = Pings(ways, self._new_tag, came_back, has_gone=changed)
         trunks.by_line, trunks.rank = self.registrations.by_line, self._rank
         trunks.registered, trunks.leads_here = self.registrar.there, leads_here
         self.upstreams = Upstreams(self._composition, trunks.servers, self._new_tag, leads_here)
@@ -220,7 +227,7 @@ class Parts:
     def _rank(self, trunk: Trunk, flow: Flow) -> int:
         """Which servers of a trunk are asked first: where we are registered, last those that seem down."""
         if self.pings.is_down(flow) or self.locations.is_silent(flow):
-            return 2
+            return DOWN
         registration = self.registrations.of(trunk)
         if registration and registration.is_registered and registration.flow == flow:
             return 0

@@ -31,10 +31,12 @@ from blfd.core.calls.leg_inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.effects import Level, Log
+from blfd.core.effects import Level, Log, SendRequest
+from blfd.core.messages import ResponseReceived
 from blfd.core.quoting import name_addr
 from blfd.core.settings import Settings
 from blfd.core.trunk import CallerIdIn, Mode, OutRoute, Trunk
+from blfd.core.trunks.pings import MOST_FAILURES
 from blfd.core.trunks.report import trunks as rows_of_trunks
 from blfd.core.values import Address, Aor, DialogId, Flow, NameAddr, Redirect
 
@@ -121,6 +123,40 @@ def test_the_next_server_and_then_the_next_trunk_is_tried(status: int) -> None:
     story.give(LegEnded(dial.leg, status, "Sorry"))
     assert [status for status, _ in story.told()]
     assert not story.world.core.calls
+
+
+def test_a_trunk_that_is_down_is_asked_after_the_others_until_it_answers() -> None:
+    """One call that had no response says so as well, until a ping has one."""
+    first, second = (replace(one, ping=30, servers=one.servers[:1]) for one in TWO)
+    story = Story(site(first, replace(second, ping=0), routes=BY_BOTH))
+
+    def asked_first() -> str:
+        (dial,) = story.call_out("0170")
+        story.give(LegEnded(dial.leg, 486, "Busy Here"))
+        return dial.flow.host
+
+    def ping(status: int) -> None:
+        until = story.world.now + 60
+        sent: list[SendRequest] = []
+        while not sent:
+            assert story.world.now < until
+            sent = [e for e in story.world.at(story.world.now + 1) if isinstance(e, SendRequest)]
+        story.give(ResponseReceived(sent[0].token, status))
+
+    ping(200)
+    assert asked_first() == CARRIER
+    for _ in range(MOST_FAILURES):
+        ping(408)
+    assert asked_first() == "203.0.113.9"
+    ping(200)
+    assert asked_first() == CARRIER
+    (dial,) = story.call_out("0170")
+    (other,) = dials(story.give(LegEnded(dial.leg, 408, "", silent=True)))
+    story.give(LegEnded(other.leg, 486, "Busy Here"))
+    assert (dial.flow.host, other.flow.host, asked_first()) == (CARRIER, "203.0.113.9", "203.0.113.9")
+    ping(408)
+    ping(200)
+    assert asked_first() == CARRIER
 
 
 @pytest.mark.parametrize("status", [486, 404, 603, 403, 401, 407, 480, 302])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ports import free_port
@@ -46,6 +47,19 @@ class Kamailio:
         while not all(map(_is_over, children)):
             assert time.monotonic() < end, "Kamailio survives kill -9"
             time.sleep(0.02)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have all processes of Kamailio halt for a while: its sockets are there, and say nothing."""
+        pid = self.process.pid
+        all_of_them = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        for one in all_of_them:
+            os.kill(one, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for one in all_of_them:
+                os.kill(one, signal.SIGCONT)
 
     def stop(self) -> None:
         self.process.terminate()

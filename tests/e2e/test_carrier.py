@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from proxies import PATIENCE, Kamailio
 from sites import Site
 from test_survive import alive
 from wire import Agent, Message
+
+from blfd.core.calls.ringing import SILENT
 
 DID = "+4930123451"
 SDP = "application/sdp"
@@ -109,11 +112,10 @@ def customer(site: Site, carrier: Carrier, transport: str) -> Agent:
     return site.registered("101")
 
 
-def calls_out(carrier: Carrier, phone: Agent) -> Dialog:
+def calls_out(carrier: Carrier, phone: Agent, number: str = "301234") -> Dialog:
     """Set up a call out, and return the phone's side."""
-    calling, network = Calling.start(phone, "0301234", sdp(5001)), carrier.network
-    invite = network.wait_request("INVITE")
-    assert invite.uri.startswith("sip:+49301234@")
+    calling, network = Calling.start(phone, f"0{number}", sdp(5001)), carrier.network
+    invite = network.wait(lambda m: m.method == "INVITE" and m.uri.startswith(f"sip:+49{number}@"))
     assert "proxy-authorization" not in dict(invite.headers)
     network.reply(invite, 183, "Session Progress", sdp(7001), Content_Type=SDP)
     assert audio_port(calling.provisional(183)) == 7001
@@ -164,3 +166,39 @@ def test_kill_9_of_either_side(own_site: Callable[..., Site], carrier: Carrier, 
         carrier.start()
         carrier.network.reply(carrier.network.wait_request("BYE"), 200)
     site.wait_no_call()
+
+
+def test_a_carrier_that_goes_silent_while_a_route_has_another(
+    own_site: Callable[..., Site], carrier: Carrier
+) -> None:
+    """A call goes on to the second trunk, soon, and at once when pings have found out; all is well again when
+    the carrier is there again. The commands say which it is."""
+    site = own_site()
+    phone = customer(site, carrier, "udp")
+    second = Agent("127.0.0.1:9", "second", "", "udp", host="127.0.0.8")
+    second.peer = ("127.0.0.1", int(site.server.address().rpartition(":")[2]))
+    site.agents.append(second)
+    site.cli("trunk", "add", "second", "--server", second.address, "--ping", "0")
+    site.cli("route", "set", "0.", "--trunks", "carrier,second")
+
+    def goes_to_the_second() -> float:
+        began = time.monotonic()
+        calling = Calling.start(phone, "0301234", sdp(5001))
+        invite = second.wait_request("INVITE")
+        took = time.monotonic() - began
+        second.reply(invite, 486, "Busy Here")
+        assert calling.refused().status == 486
+        return took
+
+    with carrier.frozen():
+        goes_to_the_second()
+        site.wait_trunk("carrier", up=False)
+        (row,) = (one for one in site.ask("trunks") if one["name"] == "carrier")
+        assert not row["usable"]
+        assert goes_to_the_second() < SILENT, "it is not asked first any more"
+        assert "does not answer, so it is down" in site.server.log.read_text()
+        said = site.forked.run(("--db", str(site.database), "doctor"), site.folder, os.environ).stdout
+        assert "carrier" in said
+    site.wait_trunk("carrier", up=True, state="registered")
+    hang_up(calls_out(carrier, phone, "305678"), carrier.network)
+    assert second.silent(lambda m: m.method == "INVITE", 0.1)

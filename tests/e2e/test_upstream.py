@@ -210,6 +210,34 @@ def test_the_lamps_of_kamailio(kamailio: KamailioPbx) -> None:
     call(site, a, b, watcher)
 
 
+def test_a_pbx_that_goes_silent(kamailio: KamailioPbx) -> None:
+    """The commands say so, lamps show what was told last, and all is told anew when it is there again."""
+    site = kamailio.site
+    a, b = kamailio.phone("101"), kamailio.phone("102")
+    site.cli(
+        *("upstream", "add", "kamailio", "--server", kamailio.address, "--ping", "5"),
+        *("--extensions", "10X", "--username", "blfd", "--password", "s3cret"),
+    )
+    site.wait_upstream("kamailio", known=9)
+    watcher = site.registered("110")
+    watcher.subscribe("102")
+    call(site, a, b, watcher)
+    before = {row["extension"]: row["dialog"] for row in site.ask("upstream lamps")}
+    with kamailio.frozen():
+        site.wait(lambda: not _row(site)["usable"], lambda: _row(site))
+        assert "is down" in site.server.log.read_text()
+        site.wait_lamp("102", "idle")
+    site.wait(lambda: _row(site)["usable"], lambda: _row(site))
+    assert {row["extension"] for row in site.ask("upstream lamps") if row["told"]} == set(before)
+    call(site, a, b, watcher)
+
+
+def _row(site: Site) -> dict[str, object]:
+    (row,) = (one for one in site.ask("upstreams") if one["name"] == "kamailio")
+    found: dict[str, object] = row
+    return found
+
+
 def call(site: Site, a: Agent, b: Agent, watcher: Agent) -> None:
     """Check that a call rings, and is given up."""
     calling = Calling.trusted(a, b.user, sdp(4000))

@@ -18,6 +18,8 @@ from blfd.core.trunks.outgoing import Caller, Line, Outside
 from blfd.core.trunks.remote import HostPort, Remote
 from blfd.core.values import TRANSPORTS, Account, Aor, Binding, Flow, Server, Uri
 
+DOWN = 2  # the rank of a server that seems down
+
 
 class Trunks:
     """All trunks. `adopt` makes a flow one by a listener that there is, or None; `in_use` counts the calls of
@@ -165,8 +167,10 @@ class Trunks:
     # Calls out
 
     def lines(self, outside: Outside, caller: Party) -> list[Line]:
-        """The servers to try, in their order; a trunk that has all the calls it may have has none."""
+        """The servers to try, in their order, those that seem down after all others; a trunk that has all the
+        calls it may have has none."""
         found: list[Line] = []
+        down: list[Line] = []
         for trunk in self._by(outside):
             if not trunk.enabled or not self.has_room(trunk, outside):
                 continue
@@ -175,12 +179,15 @@ class Trunks:
                 "" if caller.is_outside else caller.name,
                 caller.withheld,
             )
+            lines: list[Line] = []
             if trunk.is_peer:
                 bindings = self.registered(Aor(trunk.tenant, trunk.resource))
-                found += [outgoing.to_peer(trunk, binding, outside, said) for binding in bindings]
+                lines += [outgoing.to_peer(trunk, binding, outside, said) for binding in bindings]
             for server, flow in self.ways(trunk):
-                found.append(outgoing.line(trunk, server, flow, outside, said))
-        return found
+                lines.append(outgoing.line(trunk, server, flow, outside, said))
+            for line in lines:
+                (down if self.rank(trunk, line.flow) == DOWN else found).append(line)
+        return found + down
 
     def speaks_tls(self, outside: Outside) -> bool:
         """Whether one of the trunks of a route speaks TLS."""
