@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import ssl
+import struct
 import sys
 import threading
 import time
@@ -502,6 +503,48 @@ def test_what_is_no_handshake_is_closed(
     assert (len(site.network.connections), len(site.network.handshakes)) == (0, 0)
     assert (site.came, site.closed) == ([], []), "nobody knew of it"
     assert not caplog.records, "scanners are no news"
+
+
+def _say(site: TlsSite, peer: socket.socket, data: bytes) -> None:
+    """Send octets one by one, each in a segment of its own that is read before the next."""
+    for octet in data:
+        peer.sendall(bytes([octet]))
+        site.network.poll(0.005)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("ends", ["close_notify", "without", "reset"])
+def test_a_handshake_and_a_message_octet_by_octet(
+    make: Callable[..., TlsSite], version: ssl.TLSVersion, ends: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records come in pieces, and connections end without the word that TLS has for it."""
+    site = make()
+    plain, into, out = site.tcp(0), ssl.MemoryBIO(), ssl.MemoryBIO()
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    peer = phone(maximum_version=version).wrap_bio(into, out, server_hostname="nobody.example")
+    while True:
+        try:
+            peer.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            _say(site, plain, out.read())
+            site.until(lambda: _has_come(plain))
+            into.write(plain.recv(65536))
+    _say(site, plain, out.read())
+    peer.write(OPTIONS)
+    _say(site, plain, out.read())
+    site.until(lambda: site.came)
+    assert site.came[-1][0] == OPTIONS
+    if ends == "close_notify":
+        with contextlib.suppress(ssl.SSLError):
+            peer.unwrap()
+        _say(site, plain, out.read())
+    if ends == "reset":
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    plain.close()
+    site.until(lambda: site.closed)
+    assert (len(site.network.connections), len(site.network.handshakes)) == (0, 0)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_handshake_has_to_end_soon(make: Callable[..., TlsSite], authority: Pair) -> None:
