@@ -14,38 +14,13 @@ import httpx
 import pytest
 from browser import ADMIN_PASSWORD, Browser, found_in, portal_url, words
 from sites import Site
+from starlette.routing import Mount, Route
 
 from blfd.web.api import api
-from blfd.web.portal import (
-    admins,
-    extensions,
-    groups,
-    history,
-    lamps,
-    look,
-    phones,
-    settings,
-    signin,
-    tenants,
-    trunks,
-    upstreams,
-)
+from blfd.web.portal.app import PARTS
+from blfd.web.portal.app import portal as portal_of
 
 MAC = "80:5e:c0:12:34:56"
-PARTS = (
-    signin,
-    lamps,
-    extensions,
-    phones,
-    settings,
-    groups,
-    trunks,
-    upstreams,
-    tenants,
-    history,
-    look,
-    admins,
-)
 
 ANYBODY = {"/sign-in", "/"}
 SIGNED_IN = {"/password", "/sign-out"}
@@ -227,6 +202,10 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_the_table_is_whole() -> None:
+    served = portal_of(Mock()).routes
+    others = {route.path for route in served if isinstance(route, Mount | Route)}
+    assert others == {"/static", "/api/v1", "/healthz"}, "who may have what else is served has to be said"
+    assert len(served) == len(PARTS) + len(others)
     routes = {
         (route.path, method) for part in PARTS for route in part.router.routes for method in route.methods
     }
@@ -236,8 +215,8 @@ def test_the_table_is_whole() -> None:
         for m, right in zip(("GET", "POST"), pair, strict=True)
         if right
     }
-    others = {(path, method) for path, method in routes if path in ANYBODY | SIGNED_IN}
-    assert routes - others == table
+    open_to_all = {(path, method) for path, method in routes if path in ANYBODY | SIGNED_IN}
+    assert routes - open_to_all == table
     found = {(path, m) for path, methods in api(Mock()).openapi()["paths"].items() for m in methods}
     assert found == {(path, method) for path, methods in OPERATIONS.items() for method in methods}
 

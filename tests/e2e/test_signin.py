@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from browser import ADMIN_PASSWORD, Browser, portal_url, words
+from browser import ADMIN_PASSWORD, Browser, found_in, portal_url, words
 from certificates import self_signed
 from sites import Site
 
@@ -117,6 +117,15 @@ def test_the_cookie(site: Site, browser: Browser) -> None:
     ]
 
 
+def test_behind_a_proxy_with_tls_the_cookie_is_for_tls_alone(browser: Browser) -> None:
+    """The browser's Origin says what it sees; nobody else's request can have one that it did not send."""
+    browser.client.follow_redirects = False
+    fields = {"name": "root", "password": ADMIN_PASSWORD}
+    for origin, secure in (("https://blfd.example", True), ("http://blfd.example", False), ("null", False)):
+        answer = browser.client.post("/sign-in", data=fields, headers={"Origin": origin})
+        assert ("Secure" in answer.headers["set-cookie"]) == secure, origin
+
+
 def test_over_tls_the_cookie_is_for_tls_alone(own_site: Callable[..., Site], tmp_path: Path) -> None:
     site = own_site("--web", "https://127.0.0.1:0", config=self_signed(tmp_path, "own").toml())
     site.cli("admin", "add", "root", "--password", ADMIN_PASSWORD)
@@ -144,6 +153,16 @@ def test_the_page_of_another_site_cannot_sign_anybody_in(site: Site, browser: Br
     assert not browser.client.cookies
     browser.client.post("/sign-in", data=fields, headers={"Sec-Fetch-Site": "same-origin"})
     assert browser.client.cookies
+
+
+def test_of_one_tenant_all_pages_are_in_the_menu(site: Site, browser: Browser) -> None:
+    """Who has one office begins at its lamps, and need not choose it again after a page of the system."""
+    assert browser.sign_in("root").url.path == "/tenants"
+    assert not found_in(browser.get("/health").text, "//nav//a[@href='/t/default/lamps']")
+    site.cli("tenant", "remove", "acme.example", "--yes")
+    assert browser.get("/").url.path == "/t/default/lamps"
+    for page in ("/health", "/changes", "/nowhere"):
+        assert found_in(browser.get(page).text, "//nav//a[@href='/t/default/lamps']"), page
 
 
 def test_signing_out(site: Site, browser: Browser) -> None:

@@ -35,6 +35,22 @@ from blfd.web.portal.here import LARGEST_BODY, SignInNeeded, page
 from blfd.web.site import Site
 from blfd.web.visitor import Forbidden
 
+PARTS = (
+    signin,
+    lamps,
+    extensions,
+    phones,
+    settings,
+    groups,
+    trunks,
+    upstreams,
+    tenants,
+    history,
+    look,
+    admins,
+)
+"""All that has pages."""
+
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
@@ -68,8 +84,7 @@ def portal(site: Site) -> FastAPI:
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.mount(PREFIX, api(site))
     app.routes.append(health_of(site.client))
-    of_tenants = (lamps, extensions, phones, settings, groups, trunks, upstreams)
-    for part in (signin, *of_tenants, tenants, history, look, admins):
+    for part in PARTS:
         app.include_router(part.router)
 
     app.add_middleware(BoundedBody, largest=LARGEST_BODY)

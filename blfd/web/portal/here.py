@@ -208,6 +208,7 @@ def page(request: Request, template: str, status: int = 200, **context: Any) -> 
         "tenants_known": known,
         "section": parts[3] if parts[1:2] == ["t"] and len(parts) > 3 else "lamps",
         "tenant": who.tenant if who else None,
+        "only_tenant": known[0] if len(known) == 1 else None,
         "done": DONE.get(request.query_params.get("done", ""), ""),
     }
     return _templates.TemplateResponse(

@@ -15,16 +15,19 @@ from blfd.operations.desk import Row
 from blfd.store import Conflict, StoreError
 from blfd.web.portal.here import Form, Here, Writing
 
+NAME = "small letters, digits and . -"
+
 
 class Kind(NamedTuple):
     """What the pages of trunks, routes and upstreams differ in.
 
-    `called` is the label of the field that tells one from another, `texts` are the label and the hint of each
-    setting, and `back` is the page of the list.
+    `called` and `hint` are those of the field that tells one from another, `texts` the label and the hint of
+    each setting, and `back` is the page of the list.
     """
 
     what: str
     called: str
+    hint: str
     texts: Mapping[str, tuple[str, str]]
     defaults: Mapping[str, Any]
     operations: Any
@@ -148,6 +151,7 @@ def _page(
         what=kind.what,
         back=kind.back,
         called=kind.called,
+        hint=kind.hint,
         name=name,
         fields=_fields(kind, values),
         is_new=is_new,

@@ -41,9 +41,8 @@ def address(request: Request) -> str:
 def start(request: Request, who: Annotated[Visitor | None, Depends(signed_in)]) -> Response:
     if who is None:
         raise SignInNeeded
-    if who.tenant is None:
-        return RedirectResponse("/tenants", 303)
-    return RedirectResponse(f"/t/{who.tenant}/lamps", 303)
+    domains = [who.tenant] if who.tenant else site_of(request).store.tenants.domains()
+    return RedirectResponse(f"/t/{domains[0]}/lamps" if len(domains) == 1 else "/tenants", 303)
 
 
 @router.get("/sign-in")
@@ -87,13 +86,14 @@ async def sign_in(request: Request) -> Response:
     if secret is None:
         return page(request, "signin.html", 401, name=name, next=then, error="Name or password are wrong.")
     response = RedirectResponse(then or "/", 303)
+    # Behind a proxy that has the certificate, the browser's Origin says that there is TLS.
     response.set_cookie(
         COOKIE,
         secret,
         max_age=int(LONGEST.longest),
         httponly=True,
         samesite="strict",
-        secure=site_of(request).secure,
+        secure=site_of(request).secure or request.headers.get("origin", "").startswith("https://"),
     )
     return response
 

@@ -12,7 +12,7 @@ from blfd.core.trunk import DID_SOURCES
 from blfd.operations import routes, trunks
 from blfd.store.trunks import OF_ROUTE, OF_TRUNK
 from blfd.web.portal.here import Reading
-from blfd.web.portal.kinds import Kind, add_pages
+from blfd.web.portal.kinds import NAME, Kind, add_pages
 from blfd.web.portal.lists import Asked, Listing, asked, part
 
 router = APIRouter(prefix="/t/{tenant}")
@@ -63,10 +63,11 @@ ROUTE = {
 }
 """What each setting is called, and what has to be known of it."""
 
+NUMBERS = "as they are dialled: digits, x for any digit, and . at the end for more of them: 0. or 112"
 
 KINDS = (
-    Kind("trunk", "Name", TRUNK, OF_TRUNK, trunks, "trunks"),
-    Kind("route", "Numbers", ROUTE, OF_ROUTE, routes, "trunks"),
+    Kind("trunk", "Name", NAME, TRUNK, OF_TRUNK, trunks, "trunks"),
+    Kind("route", "Numbers", NUMBERS, ROUTE, OF_ROUTE, routes, "trunks"),
 )
 
 

@@ -9,7 +9,7 @@ from blfd.control import ControlError, NotRunning
 from blfd.operations import upstreams
 from blfd.store.upstreams import OF_UPSTREAM
 from blfd.web.portal.here import Reading
-from blfd.web.portal.kinds import Kind, add_pages
+from blfd.web.portal.kinds import NAME, Kind, add_pages
 from blfd.web.portal.lists import Listing, part
 
 router = APIRouter(prefix="/t/{tenant}")
@@ -36,7 +36,7 @@ TEXTS = {
 """What each setting is called, and what has to be known of it."""
 
 
-add_pages(router, Kind("upstream", "Name", TEXTS, OF_UPSTREAM, upstreams, "upstreams"))
+add_pages(router, Kind("upstream", "Name", NAME, TEXTS, OF_UPSTREAM, upstreams, "upstreams"))
 
 
 @router.get("/upstreams")
