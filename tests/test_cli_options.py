@@ -590,3 +590,36 @@ def test_nothing_is_asked_of_what_cannot_be(folder: Path, inside: Blfd, words: s
         code, out, errors = inside(*words.split(), *more)
         assert (code, out) == (1, "")
         assert reason in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("--tenant default --tenant acme.example extension list", "--tenant"),
+        ("--db blfd.db --db=other.db extension list", "--db"),
+        ("extension set 101 --name Anna --name Bob", "--name"),
+        ("extension list --limit 1 --limit=2", "--limit"),
+        ("device set 80:5e:c0:12:34:56 --keys 101 --keys 102", "--keys"),
+        ("run --web http://127.0.0.1:1 --web http://127.0.0.1:2", "--web"),
+    ],
+)
+def test_an_option_that_is_given_twice(folder: Path, inside: Blfd, words: str, option: str) -> None:
+    """The last one would count, and nobody would know."""
+    before = rows(folder)
+    code, out, errors = inside(*words.split())
+    assert (code, out, errors) == (2, "", f"blfd: {option} is given twice: which of the two is meant?\n")
+    assert rows(folder) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--tenant default admin list --tenant default",
+        "extension list --json --json",
+        "extension set 101 --name --name",
+        "group set sales 101 --targets 102 --targets 101",
+    ],
+)
+def test_what_is_no_option_given_twice(folder: Path, inside: Blfd, words: str) -> None:
+    """One before the command and one of the command, a flag, a value, and an option with several values."""
+    assert "twice" not in inside(*words.split())[2]

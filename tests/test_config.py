@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from blfd.config import Config, ConfigError, load, texts
-from blfd.config.file import SIP, File
+from blfd.config.file import SIP, File, Tls
 from blfd.transport.addresses import ListenAddress
 
 
@@ -43,6 +43,9 @@ def test_a_file_and_options_over_it(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("listn = []", "did you mean listen"),
+        ("listen = []", "blfd.toml, listen: an empty list is nowhere: .* leave it out for the usual ports"),
+        ("trust = []\ntrust = []", "not valid TOML"),
+        ("[sip]\nsilence = 1\nsilence = 2", "not valid TOML"),
         ("[sip]\nno_anser_timeout = 1", "did you mean no_answer_timeout"),
         ("[sip]\nzzz = 1", "known are"),
         ("[sip]\nsilence = 'long'", "whole number"),
@@ -212,3 +215,22 @@ def test_the_schema_has_every_setting() -> None:
     assert schema["properties"]["sip"]["properties"].keys() == texts.SIP.keys() == SIP.keys()
     assert schema["$defs"]["Tls"]["properties"].keys() == texts.TLS.keys()
     assert schema["properties"]["listen"]["default"] == ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]
+
+
+def test_an_empty_list_says_nothing_or_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who writes one does not get what stands there by default."""
+    path = tmp_path / "blfd.toml"
+    tls = {f"tls.{name}": each for name, each in Tls.model_fields.items()}
+    sip = [f"sip.{name}" for name, default in SIP.items() if isinstance(default, tuple)]
+    lists = [name for name, each in (File.model_fields | tls).items() if isinstance(each.default, list)]
+    assert {"listen", "trust", "tls.trust", "certificate", "sip.digest_algorithms"} <= {*lists, *sip}
+    for name in (*lists, *sip):
+        path.write_text(f"{name} = []\n")
+        if name in ("listen", "sip.digest_algorithms"):
+            with pytest.raises(ConfigError, match=name.rpartition(".")[2]):
+                load(path)
+        else:
+            assert load(path) == Config()
+    monkeypatch.setenv("BLFD_LISTEN", "")
+    with pytest.raises(ConfigError, match=r"^BLFD_LISTEN: an empty list"):
+        load(None)

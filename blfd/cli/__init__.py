@@ -95,12 +95,24 @@ def _mistakes() -> tuple[type[Exception], ...]:
     return StoreError, ConfigError, ControlError, PjsipMissing, ProvisioningError
 
 
+def _refuse_doubled(words: list[str]) -> None:
+    """End the command where an option is given twice."""
+    names = [word.partition("=")[0] for word in words if word.startswith("--")]
+    if len(set(names)) == len(names):  # which needs no look at what the commands have
+        return
+    from blfd.cli.usage import doubled
+
+    if text := doubled(typer.main.get_command(app), words):
+        fail(text, 2)
+
+
 def main() -> None:
     """Run the command; errors are one line on standard error.
 
     Exit codes: 0, 1 for an error, 2 for wrong usage, 3 where no server runs.
     """
     try:
+        _refuse_doubled(sys.argv[1:])
         sys.exit(app(standalone_mode=False))
     except NotRunning as error:
         fail(f"no server runs on this database ({error}); start one with 'blfd run'", 3)

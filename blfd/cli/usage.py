@@ -28,6 +28,31 @@ def told(error: Any, root: Any, words: Sequence[str]) -> str:
     return f"{said}{stop} See '{typed} --help'."
 
 
+def doubled(root: Any, words: Sequence[str]) -> str:
+    """What is told of an option that has one value and is given twice, of which the last would count.
+
+    "" where there is none. What else may be wrong is told by who reads the words.
+    """
+    command, seen, given = root, set[str](), iter(words)
+    for word in given:
+        if word == "--":
+            break
+        name, equals, _ = word.partition("=")
+        if not word.startswith("-"):
+            if not hasattr(command, "get_command"):
+                continue
+            command, seen = command.get_command(None, word), set()
+            if command is None:
+                break
+        elif (option := _option(command, name)) and not _is_flag(option):
+            if not equals:
+                next(given, None)
+            if option.name in seen and not option.multiple:
+                return f"{name} is given twice: which of the two is meant?"
+            seen.add(option.name)
+    return ""
+
+
 def _option(command: Any, name: str) -> Any:
     return next((each for each in command.params if name in each.opts), None)
 

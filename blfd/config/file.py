@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -44,6 +45,12 @@ def _several(value: Any) -> Any:
     return [value] if isinstance(value, str | Path) else value
 
 
+def _at_least_one(value: list[Any]) -> list[Any]:
+    if not value:
+        raise ValueError("an empty list is nowhere: say where to listen, or leave it out for the usual ports")
+    return value
+
+
 def _sip_schema() -> dict[str, Any]:
     number = {"type": "integer", "minimum": 0, "maximum": MOST}
     names = {"type": "array", "items": {"enum": list(ALGORITHMS)}, "minItems": 1}
@@ -70,6 +77,7 @@ def _sip(table: Any) -> Settings:
 TEXT, HTTP = WithJsonSchema({"type": "string"}), WithJsonSchema({"type": "string", "pattern": "^https?://"})
 GROUP = WithJsonSchema({"type": ["boolean", "string"]})
 Listen = Annotated[ListenAddress, PlainValidator(values.listen), TEXT]
+Listens = Annotated[list[Listen], AfterValidator(_at_least_one)]
 Network = Annotated[hosts.Network, PlainValidator(values.network), TEXT]
 DnsServer = Annotated[tuple[str, int], PlainValidator(values.dns_server), TEXT]
 Name = Annotated[str, PlainValidator(values.host_name), TEXT]
@@ -116,7 +124,7 @@ class File(BaseSettings):
     )
 
     database: Annotated[Path, PlainValidator(values.database), TEXT] = _general("database", "blfd.db")
-    listen: list[Listen] = _general("listen", ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"])
+    listen: Listens = _general("listen", ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"])
     trust: list[Network] = _general("trust", [])
     metrics: Metrics = _general("metrics", None)
     provision: Address = _general("provision", None)
@@ -301,7 +309,7 @@ def _config(said: File) -> Config:
     authority(tls)
     alike = ("database", "metrics", "provision", "web", "pnp", "hang_up_on_stop", "address", "log_format")
     return Config(
-        listen=tuple(said.listen) or Config().listen,
+        listen=tuple(said.listen),
         sip=replace(said.sip, trust=tuple(said.trust), trust_names=tls.trust),
         dns_servers=tuple(said.dns_servers),
         tls=tls,

@@ -429,6 +429,30 @@ def test_a_change_of_many_is_read_in_parts(api_site: Site) -> None:
     api_site.cli("tenant", "remove", "many.example", "--yes")
 
 
+def test_what_is_there_twice_is_refused(api_site: Site) -> None:
+    """Of two values one would count, and who sent them would not know which."""
+    as_json = {"Content-Type": "application/json", "If-Match": "*"}
+    with program(api_site, "read", "write") as api:
+        base, before = "/tenants/default", api_site.cli("extension", "list", "--json")
+        for body, member in (
+            ('{"name": "A", "name": "B"}', "name"),
+            ('{"name": "A", "n\\u0061me": "B"}', "name"),
+            ('{"dnd": true, "name": "A", "dnd": true}', "dnd"),
+            ('{"name": {"a": 1, "a": 2}}', "a"),
+        ):
+            refused = api.patch(f"{base}/extensions/101", content=body, headers=as_json)
+            said = f"body.{member}: it is there twice: which of the two is meant?"
+            assert (refused.status_code, refused.json()["detail"]) == (422, said), refused.text
+        twice = api.get(f"{base}/extensions?limit=1&limit=2")
+        said = "query.limit: it is there twice: which of the two is meant?"
+        assert (twice.status_code, twice.json()["detail"]) == (422, said)
+        file = "extension,password,name,name\n7001,x,A,B\n"
+        csv = {"Content-Type": "text/csv"}
+        refused = api.post(f"{base}/imports/extensions", content=file, headers=csv)
+        assert (refused.status_code, "name stands there twice" in refused.json()["detail"]) == (422, True)
+        assert api_site.cli("extension", "list", "--json") == before
+
+
 def test_unknown_parameters_and_members_are_refused(api_site: Site) -> None:
     """A slip in a name is told, so that nobody takes a value for set that is not."""
     any_state = {"If-Match": "*"}

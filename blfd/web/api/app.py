@@ -19,7 +19,7 @@ from blfd.web.api import (
 )
 from blfd.web.api.description import as_it_is, reading
 from blfd.web.api.problems import MEDIA_TYPE, Problem, install
-from blfd.web.api.strict import only_known
+from blfd.web.api.strict import only_known, said_once
 from blfd.web.limits import BoundedBody
 from blfd.web.site import Site
 
@@ -70,7 +70,7 @@ def api(site: Site) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
-        dependencies=[Depends(only_known)],
+        dependencies=[Depends(only_known), Depends(said_once)],
         responses={status: dict(one) for status, one in PROBLEMS.items()},
         generate_unique_id_function=lambda route: route.name,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -34,6 +35,7 @@ class Sent(BaseModel):
         return self.model_dump(exclude_none=True, exclude=set(but))
 
 
+TWICE = "it is there twice: which of the two is meant?"
 _Body = TypeVar("_Body", bound=Sent)
 
 
@@ -58,13 +60,45 @@ def changing(of: type[BaseModel], *but: str) -> Callable[[type[_Body]], type[_Bo
 def only_known(request: Request) -> None:
     """A dependency of every operation: refuses parameters in the query that the operation does not have."""
     known = list(_parameters(request.scope["route"].dependant))
-    for name, _ in request.query_params.multi_items():
-        if name in known:
-            continue
-        text = _unknown(name, known)
-        raise RequestValidationError(
-            [{"type": "extra_forbidden", "loc": ("query", name), "msg": text, "input": None}]
-        )
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if name not in known:
+            raise _wrong("query", name, _unknown(name, known))
+        if names.count(name) > 1:
+            raise _wrong("query", name, TWICE)
+
+
+async def said_once(request: Request) -> None:
+    """A dependency of every operation: no object in a JSON body has a member twice, of which one would count.
+
+    A body that is no JSON is left to who reads it.
+    """
+    body = await request.body()
+    if body.lstrip()[:1] not in (b"{", b"["):
+        return
+    try:
+        json.loads(body, object_pairs_hook=_members)
+    except _Twice as error:
+        raise _wrong("body", visible(str(error)), TWICE) from None
+    except (ValueError, RecursionError):
+        return
+
+
+class _Twice(Exception):
+    """A member that an object has twice."""
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(next(name for name in names if names.count(name) > 1))
+    return found
+
+
+def _wrong(where: str, name: str, text: str) -> RequestValidationError:
+    kind = "duplicate" if text is TWICE else "extra_forbidden"
+    return RequestValidationError([{"type": kind, "loc": (where, name), "msg": text, "input": None}])
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
