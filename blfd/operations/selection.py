@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from blfd.core.searched import word
 from blfd.operations.desk import Row
 from blfd.store import StoreError
 
@@ -15,18 +16,19 @@ _DIGITS = re.compile("([0-9]+)")
 
 
 def matching(rows: Sequence[Row], text: str) -> list[Row]:
-    """The rows of which each word of `text` is somewhere in a value, whatever its case.
+    """The rows of which each word of `text` is somewhere in a value, however both are written.
 
     A word `column=part` has to be in that column. Raises StoreError for a column that there is not.
     """
     found = list(rows)
-    for word in text.casefold().split():
-        column, equals, part = word.partition("=")
+    for written in text.split():
+        column, equals, part = written.partition("=")
+        wanted = word(part if equals else written)
         if equals:
             name = known_column(column, rows)
-            found = [row for row in found if part in _said(row[name])]
+            found = [row for row in found if wanted.is_in(_said(row[name]))]
         else:
-            found = [row for row in found if any(word in _said(value) for value in row.values())]
+            found = [row for row in found if any(wanted.is_in(_said(value)) for value in row.values())]
     return found
 
 

@@ -10,10 +10,12 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from blfd.core import searched
 
 if TYPE_CHECKING:  # a server that starts again need not load it: see `_is_newest`
     from sqlite_utils.db import Database
@@ -89,17 +91,39 @@ class Faults:
 
 
 def containing(words: Iterable[str], columns: Sequence[str], also: str = "") -> tuple[list[str], list[str]]:
-    """SQL conditions, and their values, of rows that have each of the words in one of the columns.
+    """SQL conditions, and their values, of rows that have each of the words in one of the columns, as
+    `searched.Word` has it.
 
     `also` is another condition, which a word alone may fulfil.
     """
     conditions, values = [], list[str]()
-    for word in words:
-        like = re.sub(r"([\\%_])", r"\\\1", word)
-        either = [*(rf"{column} LIKE ? ESCAPE '\'" for column in columns), *([also] if also else [])]
-        conditions.append(f"({' OR '.join(either)})")
-        values += [*[f"%{like}%"] * len(columns), *([word] if also else [])]
+    for written in words:
+        wanted = searched.word(written)
+        plain, as_folded = r"{0} LIKE ? ESCAPE '\'", rf"({IS_MORE} AND folded({{0}}) LIKE ? ESCAPE '\')"
+        either = [
+            (how.format(column), _like(wanted.text)) for how in (plain, as_folded) for column in columns
+        ]
+        if wanted.digits:
+            either += [(f"bare({column}) LIKE ?", _like(wanted.digits)) for column in columns]
+        if wanted.address:
+            either += [(f"{column} LIKE ?", _like(wanted.address)) for column in columns]
+        either += [(also, written)] if also else []
+        conditions.append(f"({' OR '.join(condition for condition, _ in either)})")
+        values += [value for _, value in either]
     return conditions, values
+
+
+IS_MORE = "length({0}) <> length(CAST({0} AS BLOB))"
+"""The condition that a text is more than ASCII: others need no look by Python."""
+
+
+def _like(text: str) -> str:
+    return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
+
+
+def _of_text(function: Callable[[str], str]) -> Callable[[str | None], str | None]:
+    """A function for SQL, which has NULL as well."""
+    return lambda text: None if text is None else function(str(text))
 
 
 def part_of(
@@ -142,6 +166,8 @@ class Connections:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = sqlite3.connect(self.path, timeout=BUSY)
+            connection.create_function("folded", 1, _of_text(searched.folded), deterministic=True)
+            connection.create_function("bare", 1, _of_text(searched.bare), deterministic=True)
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = NORMAL")
         return connection
