@@ -204,3 +204,30 @@ def test_wrong_input(blfd: Run, store: Store, arguments: tuple[str, ...], code: 
     before = store.directory()
     assert words in blfd(*arguments, code=code).stderr
     assert store.directory() == before, "nothing half-written"
+
+
+def test_trunks_and_upstreams_are_explained(blfd: Run, store: Store, server: Answering) -> None:
+    blfd("trunk", "add", "carrier", "--server", "192.0.2.7")
+    found = {
+        "kind": "trunk",
+        "name": "carrier",
+        "lamp": "idle",
+        "state": "not registered: 403 Forbidden",
+        "usable": False,
+        "calls": 0,
+        "server": "udp:192.0.2.7:5060",
+        "error": "403 Forbidden",
+        "failures": 3,
+        "next": 40,
+        "advice": "look at 'blfd trunk show carrier'",
+    }
+    server.answers["explain"] = found
+    assert blfd("explain", "trunk+carrier").stdout.splitlines() == [
+        "trunk carrier: not registered: 403 Forbidden; its lamp: idle, 0 calls",
+        "Last tried: udp:192.0.2.7:5060: 403 Forbidden, 3 times in a row",
+        "Tried again in 40 s",
+        "What to do: look at 'blfd trunk show carrier'",
+    ]
+    assert json.loads(blfd("explain", "trunk+carrier", "--json").stdout) == found
+    assert "no trunk other; 'blfd trunk list'" in blfd("explain", "trunk+other", code=1).stderr
+    assert "no upstream pbx; 'blfd upstream list'" in blfd("explain", "upstream+pbx", code=1).stderr

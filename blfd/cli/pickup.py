@@ -12,9 +12,10 @@ from blfd.cli import known
 from blfd.cli.board import duration
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
-from blfd.cli.output import Json, cell, fail, print_json, print_table
+from blfd.cli.output import Json, as_called, cell, fail, print_json, print_lines, print_table
 from blfd.cli.panels import LOOKING
-from blfd.core.values import Aor
+from blfd.core.lines import is_line
+from blfd.operations import explained
 from blfd.operations import pickups as operations
 from blfd.store import StoreError
 from blfd.store.records import KEPT
@@ -68,16 +69,24 @@ def pickups(
 def explain(
     context: typer.Context,
     extension: Annotated[
-        str, typer.Argument(metavar="EXTENSION", help="Such as 102.", autocompletion=known.extensions)
+        str,
+        typer.Argument(
+            metavar="EXTENSION",
+            help="Such as 102, trunk+NAME or upstream+NAME.",
+            autocompletion=known.extensions,
+        ),
     ],
     as_json: Json = False,
 ) -> None:
     """Why a lamp shows what it shows, who was told so, and who could pick up now."""
     given = options(context)
-    given.store.extensions.get(Aor(given.tenant, extension))
+    explained.check(given.desk, given.tenant, extension)
     found = given.ask("explain", extension=extension)
     if as_json:
         print_json(found)
+        return
+    if is_line(extension):
+        print_lines(map(as_called, explained.sentences(found)))
         return
     name = f" {found['name']}" if found["name"] else ""
     Console().print(cell(f"{extension}{name}: {found['lamp']}; {_phones(found['phones'])}"), soft_wrap=True)

@@ -47,6 +47,10 @@ class Timers(Generic[K]):
         """Have `key` not due any more; nothing happens where it was not set."""
         self._times.pop(key, None)
 
+    def at(self, key: K) -> float | None:
+        """When a key is due; None where it is not set."""
+        return self._times.get(key)
+
     def next(self) -> float | None:
         """When `handle` wants to be called; None for never."""
         queue = self.queue

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from blfd import __version__
-from blfd.core import phones_seen, report
+from blfd.core import lines, phones_seen, report
 from blfd.core.alterations import altered, sharing
 from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
@@ -159,6 +159,11 @@ class ControlCalls:
         return phones_seen.told(self._do(registered), self._do(watching, PHONES))
 
     def _explain(self, aor: Aor) -> dict[str, Any]:
+        if lines.is_line(aor.extension):
+            found = lines.explain(self._core, aor.tenant, aor.extension, time.time())
+            if found is None:
+                raise ValueError(f"the running server knows no {aor}: restart it")
+            return found
         if aor not in self._core.directory.extensions:
             raise ValueError(f"the running server knows no extension {aor}: restart it")
         return report.explain(self._core, aor, self._now())

@@ -48,6 +48,10 @@ def test_an_upstream(portal: Site, browser: Browser) -> None:
     for text in ("127.0.0.11", "0 of ", "Not as they should be", "unknown"):
         assert text in listed
     assert "of upstream pbx: unknown" in words(browser.get("/t/default/explain?extension=111"))
+    of_pbx = words(browser.get("/t/default/explain?extension=upstream%2Bpbx"))
+    assert "upstream pbx: " in of_pbx
+    assert "What to do: " in of_pbx
+    assert browser.get("/t/default/explain?extension=trunk%2Bnone").status_code in (200, 404)
     assert "Saved." in words(browser.send(browser.get(f"{pages}/edit/pbx"), interval="3600"))
     row = portal.shown("upstream", "show", "pbx")
     assert (row["interval"], row["password"], row["live"]["known"]) == (3600, True, 0)

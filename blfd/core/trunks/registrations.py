@@ -99,6 +99,11 @@ class Registrations:
     def of(self, trunk: Trunk) -> Registration | None:
         return self._of_trunk.get(trunk.key)
 
+    def next_at(self, trunk: Trunk) -> float | None:
+        """When a trunk registers again; None where that is not set."""
+        one = self.of(trunk)
+        return self.timers.at(one.number) if one else None
+
     def line(self, trunk: Trunk) -> str:
         """The token in our Contact, by which a call finds its trunk from whatever address it comes."""
         return hmac.digest(self._secret, f"line {trunk.tenant} {trunk.name}".encode(), "sha256").hex()[:16]

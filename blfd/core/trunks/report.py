@@ -19,10 +19,10 @@ HERE = "no way: its server is this server itself"
 
 def trunks(core: Core, tenant: str, now: float) -> Iterator[Row]:
     """One row a trunk: how it is, in words too, and how many calls it has; seconds ago and from now."""
-    return (_row(core, trunk, now) for trunk in core.directory.trunks if trunk.tenant == tenant)
+    return (row(core, trunk, now) for trunk in core.directory.trunks if trunk.tenant == tenant)
 
 
-def _row(core: Core, trunk: Trunk, now: float) -> Row:
+def row(core: Core, trunk: Trunk, now: float) -> Row:
     lamp = Aor(trunk.tenant, trunk.resource)
     registration, there = core.registrations.of(trunk), core.registrar.bindings(lamp, now)
     registered = registration is not None and registration.is_registered

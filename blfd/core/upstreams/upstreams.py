@@ -54,6 +54,10 @@ class Upstreams:
     def of(self, aor: Aor) -> Watch | None:
         return self._of.get(aor)
 
+    def next_at(self, watch: Watch) -> float | None:
+        """When a lamp is asked for again; None where that is not set."""
+        return self._watches.timers.at(("due", watch.upstream.key, watch.number))
+
     def watches(self, upstream: Upstream) -> list[tuple[Aor, Watch]]:
         """The subscriptions of an upstream, by extension: those of a list have the same."""
         pbx = self._watches.pbxs.get(upstream.key)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from blfd.doctor import examine_running
-from blfd.operations import extensions, lamps
+from blfd.operations import explained, lamps
 from blfd.web.api.access import At, Knowing, Reading, System, at
 from blfd.web.feed import Watched
 from blfd.web.site import Site
@@ -179,8 +179,11 @@ def list_calls(at: Knowing) -> Rows:
 
 @router.get("/tenants/{tenant}/explain/{extension}", tags=["Live"])
 def explain_lamp(at: Knowing, extension: str) -> dict[str, Any]:
-    """Why a lamp shows what it shows, who has been told, and who could pick up now."""
-    extensions.get(at.desk, at.tenant, extension)
+    """Why the lamp of an extension shows what it shows, who was told so, and who could pick up now.
+
+    Of `trunk+NAME` and `upstream+NAME`: how it is, what was tried last, when it is tried again, what to do.
+    """
+    explained.check(at.desk, at.tenant, extension)
     found: dict[str, Any] = at.desk.client.call("explain", tenant=at.tenant, extension=extension)
     return found
 

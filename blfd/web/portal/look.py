@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from blfd.control import ControlError, NotRunning
+from blfd.core.lines import is_line
 from blfd.doctor import examine_running
-from blfd.operations import extensions
+from blfd.operations import explained, extensions
 from blfd.operations.desk import Row
 from blfd.store import NotFound
 from blfd.web.portal.here import Reading, There, there
@@ -34,7 +35,7 @@ def explain(here: Reading, extension: str = "") -> Response:
     """The page that asks for an extension and tells what `blfd explain` tells; of a name, whose it may be."""
     asked, found, likely, error = " ".join(extension.split()), None, list[Row](), ""
     try:
-        extensions.get(here.desk, here.tenant, asked)
+        explained.check(here.desk, here.tenant, asked)
     except NotFound:
         likely = extensions.likely(here.desk, here.tenant, asked)
         if asked and not likely:
@@ -48,8 +49,9 @@ def explain(here: Reading, extension: str = "") -> Response:
             error = "No SIP server runs: start one with 'blfd run'."
         except ControlError as problem:
             error = str(problem)
+    lines = list(explained.sentences(found)) if found and is_line(asked) else []
     return here.page(
-        "explain.html", found=found, likely=likely, extension=asked, error=error, most=MOST_NAMED
+        "explain.html", lines=lines, found=found, likely=likely, extension=asked, error=error, most=MOST_NAMED
     )
 
 
