@@ -118,6 +118,14 @@ def change(
     return get(desk, tenant, extension)
 
 
+def rules_as_text(rules: Mapping[str, Any]) -> dict[str, str]:
+    """Values of FORWARDING as `NewExtension` has them."""
+    return {
+        name: ("off", "on")[value] if isinstance(value, bool) else str(_plain(value))
+        for name, value in rules.items()
+    }
+
+
 def _plain(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 

@@ -429,6 +429,38 @@ def test_a_change_of_many_is_read_in_parts(api_site: Site) -> None:
     api_site.cli("tenant", "remove", "many.example", "--yes")
 
 
+def test_what_is_added_takes_what_a_change_takes(api_site: Site) -> None:
+    """Who adds something need not change it at once; a tenant is added by its names alone."""
+    with program(api_site, "read", "write") as api:
+        described = api.get("/openapi.json").json()
+        schemas, taken = described["components"]["schemas"], dict[tuple[str, str], set[str]]()
+        for path, methods in described["paths"].items():
+            for method in methods.keys() & {"post", "patch", "put"}:
+                content = (
+                    methods[method].get("requestBody", {}).get("content", {}).get("application/json", {})
+                )
+                if name := content.get("schema", {}).get("$ref", "").rpartition("/")[2]:
+                    taken[method, path] = set(schemas[name]["properties"])
+        compared = []
+        for (method, path), members in taken.items():
+            kind, _, last = path.rpartition("/")
+            if method != "post" and last.startswith("{") and kind != "/tenants":
+                assert members <= taken["post", kind], f"{path}: {members - taken['post', kind]}"
+                compared.append(kind.rpartition("/")[2])
+        kinds = {"extensions", "groups", "trunks", "routes", "upstreams", "devices", "administrators"}
+        assert kinds == set(compared)
+        rules = {"dnd": True, "forward_busy": " 101 ", "forward_after": 7, "forward_no_answer": "101"}
+        new = {"extension": "7100", "password": "x", **rules}
+        added = api.post("/tenants/default/extensions", json=new)
+        assert added.status_code == 201, added.text
+        assert added.json().items() >= {**rules, "forward_busy": "101"}.items()
+        refused = api.post(
+            "/tenants/default/extensions", json={**new, "extension": "7101", "forward_busy": "?"}
+        )
+        assert (refused.status_code, "forwarded to" in refused.json()["detail"]) == (422, True)
+    api_site.cli("extension", "remove", "7100", "--yes")
+
+
 def test_what_is_there_twice_is_refused(api_site: Site) -> None:
     """Of two values one would count, and who sent them would not know which."""
     as_json = {"Content-Type": "application/json", "If-Match": "*"}

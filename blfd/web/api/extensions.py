@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from blfd.core.directory import Forwarding
 from blfd.operations import extensions, renumbering
 from blfd.operations.desk import Row
 from blfd.store import NewExtension, Outcome
@@ -65,6 +66,12 @@ class NewExtensionBody(Sent):
     owner: Owner = "default"
     publish: Literal["on", "off"] = "off"
     withhold: Literal["on", "off"] = "off"
+    dnd: bool = False
+    forward_always: Target = ""
+    forward_busy: Target = ""
+    forward_no_answer: Target = ""
+    forward_after: int = Forwarding().after
+    forward_unregistered: Target = ""
 
 
 @changing(Extension, "extension", "tenant")
@@ -118,7 +125,8 @@ def list_extensions(
 
 @router.post("/extensions", status_code=201, response_model=Extension, responses=MADE)
 def add_extension(at: Writing, response: Response, new: NewExtensionBody) -> Row:
-    wanted = NewExtension(**new.model_dump())
+    rules = {name: getattr(new, name) for name in extensions.FORWARDING}
+    wanted = NewExtension(**{**new.model_dump(), **extensions.rules_as_text(rules)})
     return tagged(response, extensions.add(at.desk, at.tenant, wanted))
 
 
