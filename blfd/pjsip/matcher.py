@@ -10,6 +10,7 @@ import re
 
 from blfd.core.calls.leg_inputs import MediaMatched
 from blfd.core.calls.media import lifted
+from blfd.core.calls.mismatch import why
 from blfd.core.calls.sdp import Section, joined, sections
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.errors import PjsipError
@@ -64,9 +65,16 @@ class Matcher:
             to_peer = self._answer(wanted, given, as_offered=True)
             to_picker = self._answer(given, wanted, as_offered=False)
         except (PjsipError, NothingInCommon):
-            return MediaMatched(picker.number, False)
+            return MediaMatched(picker.number, False, why=self._why(wanted, given))
         again = _renumbered(to_picker, self._text(given))
         return MediaMatched(picker.number, True, to_peer, to_picker, again)
+
+    def _why(self, wanted: CData, given: CData) -> str:
+        """Why two descriptions lead to nothing; "" where one cannot be read."""
+        try:
+            return why(self._text(wanted), self._text(given))
+        except PjsipError:
+            return ""
 
     def _answer(self, own: CData, offer: CData, *, as_offered: bool) -> bytes:
         """The answer to `offer` of who has offered `own`; `as_offered`: the codec that `offer` likes best."""

@@ -18,6 +18,7 @@ from blfd.core.calls.calls import Calls
 from blfd.core.calls.leg_effects import Accept, HangUp, MatchMedia
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded, MediaMatched
 from blfd.core.calls.media import APART, are_apart, held
+from blfd.core.calls.mismatch import NO_CODEC
 from blfd.core.calls.outcome import outcome
 from blfd.core.calls.pickup_search import Search, being_set_up
 from blfd.core.calls.reporting import report, warning
@@ -127,7 +128,7 @@ class Pickups:
             pickup.to_tag = event.tag
             return [MatchMedia(event.leg, pickup.peer)]
         if not event.fits or (pickup.takes_over and event.to_picker is None):
-            return self._refuse(event.leg, 488, event.why or "The phones have no codec in common", now)
+            return self._refuse(event.leg, 488, event.why or NO_CODEC, now)
         if are_apart(pickup.call.facing(pickup.dialog.leg), pickup.invite.offer):
             return self._refuse(event.leg, 488, APART, now)
         return self._win(pickup, event, now)

@@ -27,6 +27,7 @@ from blfd.core.calls.leg_inputs import (
     MediaMatched,
     OfferReceived,
 )
+from blfd.core.calls.mismatch import NO_CODEC
 from blfd.core.calls.refer_subscription import NAME, ReferSubscription
 from blfd.core.calls.referral import Referrals
 from blfd.core.calls.refusals import NOBODY_NOW
@@ -205,7 +206,7 @@ class Transfers:
         if not call.is_up or leg not in call.legs() or call.other(leg) != event.leg:
             return self._step(transfer, Event.FAILED, OTHER_IS_OVER, now)
         if not event.fits or event.to_peer is None or event.to_picker is None:
-            why = event.why or "The phones have no codec in common"
+            why = event.why or NO_CODEC
             return self._step(transfer, Event.FAILED, HangUp(0, 488, why), now)
         return self._step(transfer, Event.FITS, event, now)
 
