@@ -51,6 +51,7 @@ WORDS = {  # what an expression of the code stands for in acme.example
     "flow.host": "192.0.2.7",
     "group": "doors",
     "key.value": "203",
+    "line.name": "carrier",
     "min(having)": MAC,
     "name": "carrier",
     "number": "911",
@@ -111,6 +112,7 @@ VALUES = {  # of options that stand at the end, for who reads it to say
     "--extensions": "2xx",
     "--forward-always": "202",
     "--keys": "202",
+    "--password": "another",
 }
 CHANGES = {  # what may be said with a command that needs something to change
     "extension set": "--name Anna",
