@@ -32,6 +32,14 @@ EVERYBODY = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 SDP = b"v=0\r\nm=audio 4000 RTP/AVP 0\r\n"
 IPV4, IPV6 = (b"v=0\r\nc=IN " + at + b"\r\nm=audio 4 RTP/AVP 0\r\n" for at in (b"IP4 1.2.3.4", b"IP6 ::1"))
 _numbers = itertools.count(1)
+
+
+def number_anew() -> None:
+    """Number requests from 1 again: what is done in one order has the same names each time."""
+    global _numbers
+    _numbers = itertools.count(1)
+
+
 Asked = TypeVar("Asked", RegisterReceived, InviteReceived)
 
 

@@ -6,7 +6,20 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
-from builders import SDP, World, directory, document, flow, group, invite, register, reply, subscribe, uri
+from builders import (
+    SDP,
+    World,
+    directory,
+    document,
+    flow,
+    group,
+    invite,
+    number_anew,
+    register,
+    reply,
+    subscribe,
+    uri,
+)
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -68,6 +81,7 @@ class Phones(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        number_anew()
         self.world = World(known=directory(PEOPLE, (group("101 103", "101 102"),)), stack=False)
         self.world.give(register("102", "sip:102@198.51.100.99", cseq=2))
         self.legs: dict[int, str] = {}  # those in PJSIP: new, caller, callee, answered
