@@ -7,8 +7,9 @@ from builders import SDP, request, uri
 from office import hung_up, identity
 from transferring import HELD, MOVED, TARGET, TRANSFEREE, Consulting, Transfers, offers, refused_for
 
-from blfd.core.calls.leg_effects import Acknowledge, NotifyLeg, Offer
-from blfd.core.calls.leg_inputs import LegEnded, MediaMatched, OfferAnswered, OfferReceived
+from blfd.core.calls.leg_effects import Acknowledge, MatchMedia, NotifyLeg, Offer
+from blfd.core.calls.leg_inputs import LegEnded, MediaFound, MediaMatched, OfferAnswered, OfferReceived
+from blfd.core.calls.transfers import PAUSE
 from blfd.core.effects import Log, Reply
 from blfd.core.messages import ReferReceived, ReferTo
 from blfd.core.values import Aor
@@ -61,6 +62,27 @@ def test_attended_when_the_other_one_hangs_up_meanwhile() -> None:
     told = office.give(LegEnded(office.target, 200, ""))
     assert [(e.leg, e.status) for e in told if isinstance(e, NotifyLeg)] == [(office.transferor, 481)]
     assert office.lamps("101", "102", "103") == ["talking", "held", "idle"]
+
+
+def test_what_an_earlier_transfer_has_asked_for_moves_no_later_one() -> None:
+    """PJSIP answers when it can: by then the leg may be in another transfer, which waits for its calls."""
+    office = Consulting(by_caller=False)
+    office.give(OfferReceived(office.second, HELD))
+    office.refer("x", replaces=office.consulted())
+    for leg in (office.transferor, office.transferee, office.second, office.target):
+        for late in (
+            MediaFound(leg, SDP),
+            MediaFound(leg, None),
+            MediaMatched(leg, True, TARGET, TRANSFEREE),
+        ):
+            assert office.give(late) == []
+    assert office.statuses() == [100], "its hold is not settled"
+    office.give(OfferAnswered(office.target, 200, SDP))
+    (match,) = office.world.at(office.world.now + PAUSE)
+    assert match == MatchMedia(office.target, office.transferee)
+    office.confirm(office.give(MediaMatched(office.target, True, TARGET, TRANSFEREE)))
+    assert office.statuses() == [100, 200]
+    assert office.lamps("101", "102", "103") == ["talking", "idle", "talking"]
 
 
 ENDINGS: dict[str, tuple[int, list[str]]] = {

@@ -88,7 +88,9 @@ class Transfer:
 
     `target` is called, by an INVITE with `headers`, unless there is a `consultation`. `secure`: over TLS
     alone, as one of the calls or the target was asked for by sips:. `subscription` is None for a transferor
-    that does not want to be told. `looks` counts how often the media of both calls was not settled yet.
+    that does not want to be told. `looks` counts how often the media of both calls was not settled yet;
+    `asked` is the leg whose media has been asked for since, 0 for none: what comes of others is an earlier
+    transfer's.
     """
 
     call: Call
@@ -102,6 +104,7 @@ class Transfer:
     stage: Stage = Stage.LOOKING
     onward: Call | None = None
     looks: int = 0
+    asked: int = 0
     name: str = field(init=False)  # for the log: of who takes part, as it was at first
 
     def __post_init__(self) -> None:

@@ -137,6 +137,7 @@ class Transfers:
             target = consultation.call.other(consultation.leg)
             self._by_leg |= {consultation.leg: transfer, target: transfer}
         if self._is_settled(transfer):
+            transfer.asked = target if consultation else transferee.leg
             return [MatchMedia(target, transferee.leg) if consultation else FindMedia(transferee.leg)]
         if transfer.looks == TIMES:
             return self._step(transfer, Event.FAILED, HangUp(0, 491, "Request Pending"), now)
@@ -195,13 +196,16 @@ class Transfers:
         transfer = self._by_leg.get(event.leg)
         if transfer is None or transfer.stage is not Stage.LOOKING:
             return []
+        if transfer.consultation or transfer.asked != event.leg:
+            return []
         if event.sdp is None:
             return self._step(transfer, Event.FAILED, HangUp(0, 488, "Not Acceptable Here"), now)
         return self._step(transfer, Event.FOUND, event, now)
 
     def _matched(self, event: MediaMatched, now: float) -> list[Effect]:
         transfer = self._by_leg[event.leg]
-        assert transfer.consultation
+        if transfer.consultation is None or transfer.asked != event.leg:
+            return []
         call, leg = transfer.consultation
         if not call.is_up or leg not in call.legs() or call.other(leg) != event.leg:
             return self._step(transfer, Event.FAILED, OTHER_IS_OVER, now)
