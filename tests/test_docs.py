@@ -45,6 +45,7 @@ ELSEWHERE = {  # the beginnings of commands that are not run here, and why
     ". .venv/bin/activate": BY_CI,
     "useradd": OF_ROOT,
     "systemctl": OF_ROOT,
+    "fail2ban-client": OF_ROOT,
     "podman build": "needs an image from a registry",
     "podman run": "needs an image from a registry",
     "blfd pjsip install": "changes this environment: .ci/run does it, and tests/test_pjsip_wheel.py",
