@@ -49,6 +49,7 @@ def folder(tmp_path: Path) -> Path:
         ("--tenant acme.example trunk show c", ["carrier"]),
         ("trunk show c", []),
         ("explain 10", ["101", "102"]),
+        ("--tenant acme.example explain t", ["trunk+carrier"]),
         ("--db none.db extension show 1", []),
         ("--config none.toml extension show 1", []),
         ("--db blfd.toml extension show 1", []),

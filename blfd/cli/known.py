@@ -43,6 +43,13 @@ groups = _completing(lambda given: [(name, "") for name in given.store.groups.na
 tenants = _completing(lambda given: [(domain, "") for domain in given.store.tenants.domains()])
 trunks = _completing(lambda given: _named(given.store.trunks.trunks(given.tenant)))
 upstreams = _completing(lambda given: _named(given.store.upstreams.all(given.tenant)))
+explained = _completing(
+    lambda given: [
+        *given.store.extensions.names(given.tenant).items(),
+        *((f"trunk+{one.name}", "") for one in given.store.trunks.trunks(given.tenant)),
+        *((f"upstream+{one.name}", "") for one in given.store.upstreams.all(given.tenant)),
+    ]
+)
 
 
 def devices(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:

@@ -73,7 +73,7 @@ def explain(
         typer.Argument(
             metavar="EXTENSION",
             help="Such as 102, trunk+NAME or upstream+NAME.",
-            autocompletion=known.extensions,
+            autocompletion=known.explained,
         ),
     ],
     as_json: Json = False,

@@ -51,7 +51,7 @@ def test_an_upstream(portal: Site, browser: Browser) -> None:
     of_pbx = words(browser.get("/t/default/explain?extension=upstream%2Bpbx"))
     assert "upstream pbx: " in of_pbx
     assert "What to do: " in of_pbx
-    assert browser.get("/t/default/explain?extension=trunk%2Bnone").status_code in (200, 404)
+    assert browser.get("/t/default/explain?extension=upstream%2Bnone").status_code == 404
     assert "Saved." in words(browser.send(browser.get(f"{pages}/edit/pbx"), interval="3600"))
     row = portal.shown("upstream", "show", "pbx")
     assert (row["interval"], row["password"], row["live"]["known"]) == (3600, True, 0)
@@ -73,6 +73,9 @@ def test_a_trunk_and_a_route(portal: Site, browser: Browser) -> None:
     assert (refused.status_code, "Calls at a time: 'four' is no number" in words(refused)) == (422, True)
     assert ('value="four"' in refused.text, "192.0.2.8:5070" in refused.text) == (True, True)
     assert "Added." in words(browser.submit("/t/default/trunks/new", name="carrier", **new))
+    of_carrier = words(browser.get("/t/default/explain?extension=trunk%2Bcarrier"))
+    assert "trunk carrier: " in of_carrier
+    assert browser.get("/t/default/explain?extension=trunk%2Bnone").status_code == 404
     row = portal.shown("trunk", "show", "carrier")
     assert (row["servers"], row["max_calls"], row["password"]) == (["192.0.2.7", "192.0.2.8:5070"], 4, True)
     page = browser.get("/t/default/trunks/edit/carrier")
