@@ -11,7 +11,7 @@ from __future__ import annotations
 from blfd.core.saved import SavedLeg, SessionTimer
 from blfd.core.values import Flow, NameAddr
 from blfd.pjsip.bodies import Bodies
-from blfd.pjsip.descriptions import SdpParser
+from blfd.pjsip.descriptions import LONGEST, SdpParser, SdpPrinter
 from blfd.pjsip.endpoint import HEADER_ALLOW, Endpoint
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.library import CData, Text, check, encode, ffi, lib, string
@@ -25,7 +25,6 @@ SUPPORTED = 1  # pjsip_dialog_cap_status
 UAC, UAS = 1, 2  # enum timer_refresher of sip_timer.c
 RESERVED = 1000  # numbers of requests that are written at once
 AT_LEAST = 100  # of them are left: so many are not used before the next ones are written
-LONGEST = 65_535
 REQUEST_URI, FROM_OR_TO = 0, 1  # pjsip_uri_context_e
 
 RESPONSE = (
@@ -46,6 +45,7 @@ class Adopted:
         self._neg = ffi.new("pjmedia_sdp_neg **")
         self._found = ffi.new("const pjmedia_sdp_session **")
         self._printed = ffi.new(f"char[{LONGEST}]")
+        self._text = SdpPrinter().text
         self._status = ffi.new("int *")
         self._update = Text("UPDATE")
 
@@ -92,12 +92,6 @@ class Adopted:
         """The name and URI of a From or To; what a phone may have written besides is of use to nobody."""
         named = header.uri  # whose name has its escapes, and no quotes
         return NameAddr(self._uri(named.uri, FROM_OR_TO), unquote(f'"{string(named.display)}"'))
-
-    def _text(self, sdp: CData) -> bytes:
-        length = lib.pjmedia_sdp_print(sdp, self._printed, LONGEST)
-        if length < 0:
-            raise PjsipError("SDP is too long", length)
-        return bytes(ffi.buffer(self._printed, length))
 
     # What is made of it
 

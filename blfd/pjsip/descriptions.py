@@ -20,6 +20,7 @@ MARK = b"x-blfd-"
 MOST_ATTRIBUTES, MOST_FORMATS, MOST_MEDIA = 60, 30, 16  # a section, a stream, a session: PJSIP has 68, 32, 16
 MOST_DIGITS = 18  # of the numbers in o=, which are 64 bits wide in PJSIP
 SHORT = 1600  # octets of the short form
+LONGEST = 65_535  # octets that PJSIP prints
 DYNAMIC, LAST = 96, 127  # payload types that mean what an a=rtpmap says, and the last that there is
 _TIME = re.compile(rb"t=\d+ \d+")
 _BANDWIDTH = re.compile(rb"b=[^:\s]+:\d+")
@@ -203,3 +204,17 @@ class SdpParser:
         except PjsipError as error:
             return error.words
         return ""
+
+
+class SdpPrinter:
+    """Prints PJSIP's session descriptions."""
+
+    def __init__(self) -> None:
+        self._room = ffi.new(f"char[{LONGEST}]")
+
+    def text(self, sdp: CData) -> bytes:
+        """A session description as octets. Raises PjsipError."""
+        length = lib.pjmedia_sdp_print(sdp, self._room, LONGEST)
+        if length < 0:
+            raise PjsipError("SDP is too long", length)
+        return bytes(ffi.buffer(self._room, length))

@@ -12,12 +12,12 @@ from blfd.core.calls.leg_inputs import MediaMatched
 from blfd.core.calls.media import lifted
 from blfd.core.calls.mismatch import why
 from blfd.core.calls.sdp import Section, joined, sections
+from blfd.pjsip.descriptions import SdpPrinter
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.leg import Leg
 from blfd.pjsip.library import CData, check, ffi, lib
 
-LONGEST = 65_535
 DYNAMIC = 96  # the first payload type that means what its a=rtpmap says
 
 _CRYPTO = re.compile(rb"a=crypto:(\S+)\s+(\S+)\s+(.*)")
@@ -32,7 +32,7 @@ class Matcher:
         self._pool = endpoint.pool(b"matcher", 16_000)
         self._neg = ffi.new("pjmedia_sdp_neg **")
         self._found = ffi.new("const pjmedia_sdp_session **")
-        self._printed = ffi.new(f"char[{LONGEST}]")
+        self._text = SdpPrinter().text
         self._sources: list[CData] = []
 
     def describe(self, leg: Leg) -> bytes | None:
@@ -99,12 +99,6 @@ class Matcher:
         out = ffi.new("pjmedia_sdp_session **")
         check("SDP", lib.pjmedia_sdp_parse(self._pool, source, len(text), out))
         return out[0]
-
-    def _text(self, sdp: CData) -> bytes:
-        length = lib.pjmedia_sdp_print(sdp, self._printed, LONGEST)
-        if length < 0:
-            raise PjsipError("SDP is too long", length)
-        return bytes(ffi.buffer(self._printed, length))
 
 
 class NothingInCommon(Exception):
