@@ -193,16 +193,7 @@ def kamailio(own_site: Callable[..., Site], tmp_path: Path) -> Iterator[Kamailio
 def test_the_lamps_of_kamailio(kamailio: KamailioPbx) -> None:
     """A call there is shown here, and so is the next one after Kamailio has started anew."""
     site = kamailio.site
-    a, b = kamailio.phone("101"), kamailio.phone("102")
-    site.cli(
-        *("upstream", "add", "kamailio", "--server", kamailio.address, "--transport", "tcp"),
-        *("--extensions", "10X", "--username", "blfd", "--password", "s3cret", "--ping", "0"),
-    )
-    site.wait_upstream("kamailio", known=9)
-    watcher = site.registered("110")
-    watcher.subscribe("102")
-    call(site, a, b, watcher)
-    before = {row["extension"]: row["dialog"] for row in site.ask("upstream lamps")}
+    a, b, watcher, before = watched_call(kamailio, "--transport", "tcp", "--ping", "0")
     kamailio.stop()
     kamailio.start()
     a, b = kamailio.phone("101"), kamailio.phone("102")
@@ -213,16 +204,7 @@ def test_the_lamps_of_kamailio(kamailio: KamailioPbx) -> None:
 def test_a_pbx_that_goes_silent(kamailio: KamailioPbx) -> None:
     """The commands say so, lamps show what was told last, and all is told anew when it is there again."""
     site = kamailio.site
-    a, b = kamailio.phone("101"), kamailio.phone("102")
-    site.cli(
-        *("upstream", "add", "kamailio", "--server", kamailio.address, "--ping", "5"),
-        *("--extensions", "10X", "--username", "blfd", "--password", "s3cret"),
-    )
-    site.wait_upstream("kamailio", known=9)
-    watcher = site.registered("110")
-    watcher.subscribe("102")
-    call(site, a, b, watcher)
-    before = {row["extension"]: row["dialog"] for row in site.ask("upstream lamps")}
+    a, b, watcher, before = watched_call(kamailio, "--ping", "5")
     with kamailio.frozen():
         site.wait(lambda: not _row(site)["usable"], lambda: _row(site))
         assert "is down" in site.server.log.read_text()
@@ -236,6 +218,22 @@ def _row(site: Site) -> dict[str, object]:
     (row,) = (one for one in site.ask("upstreams") if one["name"] == "kamailio")
     found: dict[str, object] = row
     return found
+
+
+def watched_call(kamailio: KamailioPbx, *options: str) -> tuple[Agent, Agent, Agent, dict[str, str]]:
+    """Have Kamailio as an upstream, where a first call is seen: its two phones, who watches the second one of
+    them here, and each lamp's dialog."""
+    site = kamailio.site
+    a, b = kamailio.phone("101"), kamailio.phone("102")
+    site.cli(
+        *("upstream", "add", "kamailio", "--server", kamailio.address, *options),
+        *("--extensions", "10X", "--username", "blfd", "--password", "s3cret"),
+    )
+    site.wait_upstream("kamailio", known=9)
+    watcher = site.registered("110")
+    watcher.subscribe("102")
+    call(site, a, b, watcher)
+    return a, b, watcher, {row["extension"]: row["dialog"] for row in site.ask("upstream lamps")}
 
 
 def call(site: Site, a: Agent, b: Agent, watcher: Agent) -> None:
